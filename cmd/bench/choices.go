@@ -134,7 +134,7 @@ func force(ctx context.Context, target string, j job) (c choice, err error) {
 	if err != nil {
 		return c, err
 	}
-	for _, f := range plansOf(kernel.Of(r.Module.Ops[at], config.Target)) {
+	for _, f := range withChosen(plansOf(kernel.Of(r.Module.Ops[at], config.Target)), families.Find(r.Module.Ops[at].Word(ir.AttrImpl)), own) {
 		whole := r.Module.Clone()
 		n := whole.Ops[at]
 		f.family.Assign(n, f.plan)
@@ -154,6 +154,14 @@ func force(ctx context.Context, target string, j job) (c choice, err error) {
 	}
 	slices.SortStableFunc(c.plans, func(a, b forced) int { return cmp.Compare(a.count, b.count) })
 	return c, nil
+}
+
+// withChosen is a list of plans with the chosen one, which a bound on memory may have chosen.
+func withChosen(list []forced, f *kernel.Family, own kernel.Plan) []forced {
+	if slices.ContainsFunc(list, func(f forced) bool { return f.plan == own }) {
+		return list
+	}
+	return append(list, forced{family: f, plan: own, estimate: own.Cycles()})
 }
 
 // plansOf lists the plans of a layer that are counted: those of each family and product with the least estimates.

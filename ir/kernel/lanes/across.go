@@ -50,10 +50,11 @@ func (s *shape) walkAcross(channels int, visit func(row, i int)) {
 // Instructions of products across lanes, fitted to counts under the emulator.
 const (
 	perAcrossCall   = 35.  // a tile: the call, its addresses, the registers it saves
-	perAcrossBlock  = 5.   // a block of a tile's channels
+	perAcrossBlock  = 2.   // a block of a tile's channels
 	perAcrossOutput = 2.75 // a sum: one of four lanes, requantized and stored
-	perAcrossLine   = 2.5  // a segment of a window
-	perAcrossRound  = 3.   // of the loop over a segment
+	perAcrossLine   = 7.   // a segment of a window of several
+	perAcrossLoop   = 18.  // over the one segment of a window: sums begin at 0, and what else is in registers is saved
+	perAcrossRound  = 3.5  // of a loop over a segment
 	perAcrossRest   = 2.   // the last inputs of a segment, of which fewer are loaded
 	perAcrossSum    = 1.   // sixteen inputs that are summed
 )
@@ -65,9 +66,16 @@ func (s *shape) acrossCycles(p Plan, sums bool) float64 {
 		segment := func(channels float64, each float64) float64 {
 			step := channels + px*(1+each)
 			chunks := s.length / chunk
-			sum := perAcrossLine + float64(chunks)*step
-			if rounds := chunks / s.unrolledChunks(); rounds > 1 {
+			rounds := chunks / s.unrolledChunks()
+			sum := float64(chunks) * step
+			if rounds > 1 {
 				sum += float64(rounds) * perAcrossRound
+			}
+			switch {
+			case s.w.KH*s.segments > 1:
+				sum += perAcrossLine
+			case rounds > 1:
+				sum += perAcrossLoop
 			}
 			if s.length%chunk > 0 {
 				sum += step + px*perAcrossRest

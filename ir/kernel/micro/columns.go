@@ -26,7 +26,7 @@ func (p Plan) conv(g *emit.Generator) error {
 	if k.stored != nil {
 		k.decodeAll()
 	} else {
-		k.decodeRest(k.pixels * k.columnBytes())
+		k.decodeRest(columnsBytes(k.m, k.k, k.pixels))
 	}
 	var gather *loop.Func
 	if !k.m.reads(g.Node) {
@@ -88,7 +88,7 @@ func (p Plan) linear(g *emit.Generator) error {
 		return err
 	}
 	k.pooled = 1
-	k.decodeRest(k.pixels * k.columnBytes())
+	k.decodeRest(columnsBytes(k.m, k.k, k.pixels))
 	tile := k.outputs(0)
 	if k.m.reads(g.Node) {
 		g.B.Call(tile, []loop.Expr{loop.Int(0), loop.Int(0), loop.Int(0)}, []loop.Arg{{Region: g.Args[0]}, {Region: g.Out}})
@@ -185,9 +185,17 @@ func (k *micro) window(w geometry.Window) *loop.Func {
 				b.Set(left, loop.Op(loop.SMin, left.Get(), loop.Int(run)))
 				b.Set(right, loop.Op(loop.SMin, right.Get(), loop.Op(loop.Sub, loop.Int(run), left.Get())))
 				inside := loop.Op(loop.Sub, loop.Op(loop.Sub, loop.Int(run), left.Get()), right.Get())
-				c.fill(first, left.Get())
-				c.copy(x, loop.Sum(from, loop.Scaled(left.Get(), w.InC)), inside)
-				c.fill(first, right.Get())
+				beside := func() {
+					c.fill(first, left.Get())
+					c.copy(x, loop.Sum(from, loop.Scaled(left.Get(), w.InC)), inside)
+					c.fill(first, right.Get())
+				}
+				if !k.m.joins(run, in) {
+					beside()
+					return
+				}
+				c.cursor()
+				b.If(loop.Op(loop.ULt, loop.Int(0), loop.Op(loop.Or, left.Get(), right.Get())), beside, func() { c.copy(x, from, loop.Int(run)) })
 			})
 		})
 		b.Return(k.total(sum))
@@ -224,7 +232,7 @@ func (c *columnWriter) cursor() *loop.Cursor {
 // whole reports whether a tap is whole products of four inputs or more: then the
 // next one lies some bytes on, whatever its number.
 func (c *columnWriter) whole() bool {
-	return c.scattered() || c.taps%4 == 0 && (c.m.Planar || c.pixels == 1 || c.taps*c.m.Input/8%c.granule() == 0)
+	return c.scattered() || c.strips() || c.taps%4 == 0 && (c.m.Planar || c.pixels == 1 || c.taps*c.m.Input/8%c.granule() == 0)
 }
 
 // scattered reports whether inputs are written byte by byte: one of each pixel after the other, or as they lie,
@@ -232,6 +240,9 @@ func (c *columnWriter) whole() bool {
 func (c *columnWriter) scattered() bool {
 	return c.pixels > 1 && !c.m.Planar && c.granule() == 1 || c.raw()
 }
+
+// strips reports whether inputs are copied by whole vectors, whatever their number.
+func (c *columnWriter) strips() bool { return c.m.Strips && c.input() == loop.I8 }
 
 // raw reports whether a column is a copy of the inputs.
 func (c *columnWriter) raw() bool { return c.m.Raw && c.sum == nil }
@@ -266,6 +277,10 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 	}
 	if c.taps%16 == 0 && c.m.Code.walks() {
 		c.sixteens(source, to, n)
+		return
+	}
+	if c.strips() {
+		c.strip(source, to, n)
 		return
 	}
 	if c.raw() {
@@ -387,6 +402,107 @@ func (c *columnWriter) sixteens(source, to *loop.Cursor, n loop.Expr) {
 	}
 }
 
+// stripBytes is the bytes of a strip.
+const stripBytes = 16
+
+// stripRounds is the strips of a round of a loop.
+const stripRounds = 6
+
+// joins reports whether some taps of so many inputs take fewer strips together than one by one.
+func (m *Product) joins(taps, inputs int) bool {
+	strips := func(n int) int { return (n + stripBytes - 1) / stripBytes }
+	return m.Strips && strips(taps*inputs) < taps*strips(inputs)
+}
+
+// strip copies n taps of inputs. Where their number is known, they are one piece.
+func (c *columnWriter) strip(source, to *loop.Cursor, n loop.Expr) {
+	piece := c.taps
+	if known, ok := n.(*loop.Const); ok {
+		n, piece = loop.Int(1), int(known.Value)*c.taps
+	}
+	if shift := int(c.m.Code.shift()); c.sum != nil && shift != 0 { // of the inputs themselves, as they are loaded
+		c.g.B.Set(c.sum, loop.Sum(c.sum.Get(), loop.Scaled(n, piece*shift)))
+	}
+	c.eachStrip(n, piece, source, to, func(at, first, end int) { c.part(source, to, at, first, end) })
+}
+
+// eachStrip calls do for the strips of each of n pieces of bytes: with the byte of a strip after the cursors, its
+// first lane that is in no strip before it, and the first one that is not of the piece. It moves the cursors on; source
+// may be nil.
+func (c *columnWriter) eachStrip(n loop.Expr, piece int, source, to *loop.Cursor, do func(at, first, end int)) {
+	b := c.g.B
+	advance := func(bytes int) {
+		if source != nil {
+			b.Advance(source, bytes)
+		}
+		b.Advance(to, bytes)
+	}
+	whole, left := piece/stripBytes, piece%stripBytes
+	round := min(whole, c.g.Unroll(stripRounds))
+	for round > 1 && whole%round > 0 {
+		round--
+	}
+	b.For("piece", loop.Int(0), n, 1, func(loop.Expr) {
+		b.For("strip", loop.Int(0), loop.Int(whole/max(round, 1)), 1, func(loop.Expr) {
+			for i := range round {
+				do(i*stripBytes, 0, stripBytes)
+			}
+			advance(round * stripBytes)
+		})
+		switch {
+		case left == 0:
+			return
+		case whole > 0: // those before them once more
+			do(left-stripBytes, stripBytes-left, stripBytes)
+		default: // and zeros beyond them
+			do(0, 0, left)
+		}
+		advance(left)
+	})
+}
+
+// stripLanes is a strip of a value in the lanes from first to end, and zeros in the others.
+func stripLanes(value int64, first, end int) loop.Expr {
+	v := &loop.Lanes{T: loop.I8.Vec(stripBytes), Values: make([]int64, stripBytes)}
+	for i := first; i < end; i++ {
+		v.Values[i] = value
+	}
+	return v
+}
+
+// part copies a strip, from bytes after both cursors on, of which the lanes from first on are added to the sum. Those
+// from end on are not loaded: they become zeros.
+func (c *columnWriter) part(source, to *loop.Cursor, at, first, end int) {
+	b, t := c.g.B, loop.I8.Vec(stripBytes)
+	x := loop.At(source, loop.Int(at), t)
+	if end < stripBytes {
+		x = loop.Gather(source, loop.Int(at), t, placesOf(end))
+	}
+	x = b.Let("x", x)
+	if c.sum != nil {
+		own := x
+		if first > 0 {
+			own = b.Let("own", loop.Op(loop.And, x, stripLanes(-1, first, stripBytes)))
+		}
+		b.Set(c.sum, loop.Instr("addv", own, c.sum.Get()))
+	}
+	if c.m.Code.shift() != 0 {
+		x = loop.Op(loop.Xor, x, stripLanes(-128, 0, end))
+	}
+	b.Store(to, loop.Int(at), x)
+}
+
+// placesOf are the places of the first n lanes of a vector: the others are not loaded, and 0.
+func placesOf(n int) []int {
+	places := make([]int, stripBytes)
+	for i := range places {
+		if places[i] = i; i >= n {
+			places[i] = -1
+		}
+	}
+	return places
+}
+
 // fill writes n taps of padding, for inputs from channel first on.
 func (c *columnWriter) fill(first, n loop.Expr) {
 	b, zero := c.g.B, c.g.Node.Args[0].Type.Quant.Zero
@@ -404,6 +520,11 @@ func (c *columnWriter) fill(first, n loop.Expr) {
 			x += 128
 		}
 		c.scatter(n, func(int) loop.Expr { return loop.Num(loop.I32, int64(x)) }, func(int) {})
+		return
+	}
+	if c.strips() {
+		x := func(end int) loop.Expr { return stripLanes(int64(int8(zero+int(c.m.Code.shift()))), 0, end) }
+		c.eachStrip(n, c.taps, nil, to, func(at, _, end int) { b.Store(to, loop.Int(at), x(end)) })
 		return
 	}
 	if c.whole() {

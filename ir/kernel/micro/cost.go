@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 )
@@ -13,6 +14,7 @@ import (
 // decodeTogether of one of a word of codes, which rows of decodedWord of them fill.
 const (
 	rest           = 7
+	restWord       = 3.  // of nested codes, of which fewer are loaded
 	restOfPair     = 5.7 // of a product of pairs, and as much for each pixel
 	decode         = 8
 	decodeRest     = 20
@@ -85,6 +87,9 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 		units, px := float64(l.Units), float64(pixels)
 		step := float64(l.Words)*m.Load/float64(max(1, l.Steps)) + units*unpack + px*m.InputLoad + px*units*product
 		step += m.Round / float64(rounds)
+		if m.Strips && l.Groups*l.Steps > rounds {
+			sum += perStripLoop / (px * float64(channels))
+		}
 		if room := m.Room(p); room > 0 {
 			step += px * units * m.Flush / float64(room)
 		}
@@ -98,7 +103,9 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 		case m.Across:
 			left = restOfPair * float64(l.Rest*channels) * (1 + px)
 		}
-		if n := m.restVectors(l); n > 0 {
+		if m.nestsRest(l) {
+			left = float64(l.Words)*restWord + float64(l.Steps)*(px+units*unpack+px*units*product)
+		} else if n := m.restVectors(l); n > 0 {
 			left = float64(n) * (units + px + px*units*(product+1))
 			sum += decodeByVectors * float64(l.Rest) / float64(max(1, all))
 		}
@@ -128,8 +135,11 @@ const (
 
 // columnCycles are those of the columns of all pixels, and of what surrounds them.
 func (m *Product) columnCycles(l kernel.Layer) float64 {
-	if m.reads(l.Node) {
+	switch {
+	case m.reads(l.Node):
 		return 0
+	case m.Strips:
+		return float64(l.Pixels()*l.Groups())*(perStripColumn+m.stripCycles(l)) + perStripPixel*float64(l.Pixels())
 	}
 	input, taps := perInput*float64(m.Input)/16, l.K()/l.Taps() // of a position of the window
 	switch {
@@ -144,7 +154,7 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 		input += perPairInput
 	case taps%4 > 0:
 		input += perAloneInput
-	case m.Feature != "mve": // whose vectors have parts of any length
+	default:
 		input += perFourInput
 	}
 	around := float64(l.Taps()) * kernel.PerTap
@@ -165,4 +175,61 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 		around = runs * each
 	}
 	return float64(l.Pixels()*l.Groups())*(float64(l.K())*input+around) + kernel.PerPixel*float64(l.Pixels())
+}
+
+// Instructions of columns that strips are copied to, fitted to counts under the emulator: of a pixel, of a column, of a
+// run of inputs, of a row of the window beside a border of the image or of a tap of it alone, of a strip, and of the one
+// that ends a run.
+const (
+	perStripPixel     = 20.
+	perStripColumn    = 18.
+	perStripRun       = 8.
+	perPaddedStripRow = 30.
+	perPaddedStripTap = 18.
+	perStrip          = 4.
+	perLastStrip      = 2.
+)
+
+// Instructions of the outputs of such products: of a sum that inputs are taken off, of an output channel alone more
+// than of one of four, and of a tile whose products are a loop: its sums begin at 0, and what else is in registers is saved.
+const (
+	perOffsetSum = 1.
+	perRowAlone  = 12.
+	perStripLoop = 14.
+)
+
+// stripFinish is the instructions of a sum of four that become a vector.
+func (m *Product) stripFinish(e ir.Elem) float64 {
+	if m.Decodes || e.Kind == ir.I8 {
+		return perScalarSum
+	}
+	return perScalarSum + perOffsetSum
+}
+
+// stripCycles are those of the strips of a column.
+func (m *Product) stripCycles(l kernel.Layer) float64 {
+	strips := func(inputs int) float64 {
+		sum := perStrip * float64((inputs+stripBytes-1)/stripBytes)
+		if inputs%stripBytes > 0 {
+			sum += perLastStrip
+		}
+		return sum
+	}
+	if l.Node.Op != ir.Conv2D {
+		return perStripRun + strips(l.K())
+	}
+	w := geometry.WindowOf(l.Node)
+	in, rows, taps := w.InC/w.Groups, float64(w.KH), float64(w.KW)
+	joined := w.Groups == 1 && (w.DilW == 1 || w.KW == 1)
+	switch {
+	case w.PadT+w.PadL+w.PadB+w.PadR > 0 && joined && m.joins(w.KW, in):
+		return rows * (perPaddedStripRow + strips(w.KW*in))
+	case w.PadT+w.PadL+w.PadB+w.PadR > 0 && joined:
+		return rows * (perPaddedStripRow + taps*(strips(in)+perStripRun/2))
+	case joined:
+		return rows * (perStripRun + strips(w.KW*in))
+	case w.PadT+w.PadL+w.PadB+w.PadR > 0:
+		return rows * taps * (perPaddedStripTap + strips(in))
+	}
+	return rows * taps * (perStripRun + strips(in))
 }

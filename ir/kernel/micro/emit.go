@@ -45,6 +45,7 @@ type plane struct {
 	restAt      int // bit of the first code that no word holds
 	leftRest    int // bit of the first such code of the rows left over
 	mask        *loop.Var
+	rest        *loop.Cursor // at a tile's nested codes that no word holds
 	// Bytes in scratch of the decoded codes that no word holds, -1 for none.
 	tiledBytes, leftBytes int
 }
@@ -192,6 +193,14 @@ func (k *micro) granule() int {
 	return k.m.Inputs() * k.m.Input / 8
 }
 
+// piece is the bytes from the inputs of a product to what is loaded after them.
+func (k *micro) piece() int {
+	if k.m.Planar {
+		return k.m.Inputs() * k.m.Input / 8
+	}
+	return k.granule()
+}
+
 // columnBytes is the bytes of one pixel's column.
 func (k *micro) columnBytes() int { return columnBytes(k.m, k.k) }
 
@@ -272,6 +281,9 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 				from, at = col.region, at+k.decodedAt
 			}
 			ws = append(ws, b.Cursor("w", from, loop.Sum(loop.Scaled(group, n*l.Groups*l.Words*k.m.Word), loop.Int(at))))
+			if k.m.nestsRest(l) {
+				p.rest = b.Cursor("rest", p.data, loop.Sum(loop.Scaled(group, n*l.Words*l.RestLanes()), loop.Int(restAt(p)/8)))
+			}
 		}
 		b.For(name, loop.Int(0), loop.Int(n), 1, func(i loop.Expr) {
 			row := loop.Sum(loop.Scaled(group, n), i)
@@ -310,6 +322,7 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 		}
 		acc[i] = k.sums(channels, loop.I32)
 	}
+	unscaled := false // sums of nested channels, which are scaled as vectors
 	for i, p := range k.planesOf(channels) {
 		l := p.tiled
 		if channels == 1 && k.channels > 1 {
@@ -329,9 +342,19 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 					sums[px] = k.sums(channels, loop.I32)
 				}
 			}
-			k.words(p, l, col, ws[i], sums)
+			x := k.words(p, l, col, ws[i], sums)
+			if k.m.nestsRest(l) {
+				k.restNested(p, l, x, sums)
+			}
+			if unscaled = together && len(k.planesOf(channels)) == 1 && k.m.NestedIn(l) && (l.Rest == 0 || k.m.nestsRest(l)); unscaled {
+				k.subtract(p, l, sums)
+				continue
+			}
 			if k.m.NestedIn(l) {
 				k.takeApart(p, l, sums, acc)
+			}
+			if k.m.nestsRest(l) {
+				continue
 			}
 			if k.lefts != nil {
 				k.restHalves(p, l, col, rest(p), acc)
@@ -414,7 +437,11 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			if k.vectors() {
 				return acc[i][j/4].Get()
 			}
-			return &loop.Named{Name: "lanes", T: loop.I32.Vec(4), Args: []loop.Expr{single(i, j), single(i, j+1), single(i, j+2), single(i, j+3)}}
+			four := loop.Expr(&loop.Named{Name: "lanes", T: loop.I32.Vec(4), Args: []loop.Expr{single(i, j), single(i, j+1), single(i, j+2), single(i, j+3)}})
+			if unscaled {
+				four = loop.Op(loop.LShr, four, loop.Num(four.Type(), int64(k.m.Field-k.planes[0].bits)))
+			}
+			return four
 		}
 	}
 	for j := 0; j < channels; j += step {
@@ -531,20 +558,20 @@ func (k *micro) finish(sum, bias, inputs loop.Expr) loop.Expr {
 	return loop.Sum(loop.Op(loop.Sub, bias, inputs), sum)
 }
 
-// words adds the products of a row's words.
-func (k *micro) words(p *plane, l Layout, col column, w *loop.Cursor, acc [][]*loop.Var) {
-	if l.Groups == 0 {
-		return
-	}
+// words adds the products of a row's words, and gives the cursors at the columns, after what they have read.
+func (k *micro) words(p *plane, l Layout, col column, w *loop.Cursor, acc [][]*loop.Var) []*loop.Cursor {
 	b := k.g.B
+	x := k.columnCursors(l, col)
+	if l.Groups == 0 {
+		return x
+	}
 	if v := k.m.Code.mask(p.bits); v != 0 {
 		p.mask = b.Var("mask", loop.Instr("opaque", loop.Num(loop.I32, v)))
 	}
-	x := k.columnCursors(l, col)
 	room := k.m.Room(p.product) / l.Steps // groups whose sums a lane holds
 	if room == 0 {
 		k.rounds(p, l, w, x, loop.Int(l.Groups), acc)
-		return
+		return x
 	}
 	// Narrow sums, added to the wide ones before they overflow.
 	chunk := func(groups int) {
@@ -569,6 +596,7 @@ func (k *micro) words(p *plane, l Layout, col column, w *loop.Cursor, acc [][]*l
 	if left := l.Groups % room; left > 0 {
 		chunk(left)
 	}
+	return x
 }
 
 // round is the groups of one round of the loop.
@@ -582,12 +610,12 @@ const farthest = 2047
 // isRISC reports whether loads take an address and a distance only, and change no address.
 func (k *micro) isRISC() bool { return slices.Contains(riscv, k.g.Target.ISA()) }
 
-// columnCursors are the cursors at the columns: one, or one for each pixel where the columns of the
-// last pixel are too far from those of the first one for a load.
+// columnCursors are the cursors at the columns: one, or one for each pixel where loads move them, or
+// where the columns of the last pixel are too far from those of the first one for a load.
 func (k *micro) columnCursors(l Layout, col column) []*loop.Cursor {
 	b := k.g.B
 	list := []*loop.Cursor{b.Cursor("x", col.region, col.base)}
-	if n := k.pixels * k.granule(); k.m.Planar && k.isRISC() && n > farthest {
+	if n := k.pixels * k.granule(); k.m.Planar && (k.m.Code.walks() || k.isRISC() && n > farthest) {
 		for px := 1; px < k.pixels; px++ {
 			list = append(list, b.Cursor("x", list[0], loop.Int(px*k.granule())))
 		}
@@ -656,15 +684,13 @@ func (k *micro) group(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, word
 					continue
 				}
 				for px := range acc {
+					from, at := x[min(px, len(x)-1)], inputAt+k.stride(k.m.Inputs()*(step+i))
 					if k.m.Code.walks() {
-						inputs[i*len(acc)+px] = b.Let("x", k.m.Code.input(x[0], 0))
-						b.Advance(x[0], k.granule())
+						inputs[i*len(acc)+px] = b.Let("x", k.m.Code.input(from, 0))
+						b.Advance(from, k.piece())
 						continue
 					}
-					from, at := x[0], inputAt+k.stride(k.m.Inputs()*(step+i))
-					if len(x) > 1 {
-						from = x[px]
-					} else {
+					if len(x) == 1 {
 						at += px * k.granule()
 					}
 					inputs[i*len(acc)+px] = b.Let("x", k.m.Code.input(from, at))
@@ -682,8 +708,7 @@ func (k *micro) group(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, word
 			}
 			own = word
 		} else if unit == 0 && k.m.NestedIn(l) {
-			mask := &loop.Splat{A: loop.Num(loop.I8, int64(-1)<<(f%l.Fields*p.bits)), Lanes: word.Type().Lanes}
-			own = b.Let("own", loop.Op(loop.And, word, mask))
+			own = k.step(p, word, f%l.Fields)
 		}
 		code := b.Let("q", k.field(p, l, own, f%l.Fields))
 		if paired {
@@ -724,18 +749,26 @@ func (k *micro) field(p *plane, l Layout, word loop.Expr, f int) loop.Expr {
 // The sum of field f is 2^(8-bits) times its channel's, and 2^-bits times that of
 // field f-1.
 func (k *micro) takeApart(p *plane, l Layout, sums, acc [][]*loop.Var) {
-	b := k.g.B
+	k.subtract(p, l, sums)
 	for px, row := range sums {
-		for j := len(row) - 1; j >= 0; j-- {
-			sum, t := row[j].Get(), row[j].Type
-			if j%l.Nest() > 0 {
-				sum = loop.Op(loop.Sub, sum, loop.Op(loop.LShr, row[j-1].Get(), loop.Num(t, int64(p.bits))))
-			}
-			sum = loop.Op(loop.LShr, sum, loop.Num(t, int64(k.m.Field-p.bits)))
-			if row[j] != acc[px][j] {
+		for j, v := range row {
+			sum := loop.Op(loop.LShr, v.Get(), loop.Num(v.Type, int64(k.m.Field-p.bits)))
+			if v != acc[px][j] {
 				sum = loop.Sum(acc[px][j].Get(), sum)
 			}
-			b.Set(acc[px][j], sum)
+			k.g.B.Set(acc[px][j], sum)
+		}
+	}
+}
+
+// subtract takes off the sum of each nested channel those of the fields below it.
+func (k *micro) subtract(p *plane, l Layout, sums [][]*loop.Var) {
+	for _, row := range sums {
+		for j := len(row) - 1; j >= 0; j-- {
+			if j%l.Nest() > 0 {
+				below := loop.Op(loop.LShr, row[j-1].Get(), loop.Num(row[j].Type, int64(p.bits)))
+				k.g.B.Set(row[j], loop.Op(loop.Sub, row[j].Get(), below))
+			}
 		}
 	}
 }
@@ -778,7 +811,11 @@ func (k *micro) decodeRest(at int) {
 			continue
 		}
 		p.tiledBytes, p.leftBytes = at, at+tiled
-		k.g.DecodeBytes(tiled+left, []emit.BytePlane{{Data: p.data, At: p.restAt / 8, Bits: p.bits}}, at, func(q loop.Expr) loop.Expr {
+		from := p.restAt
+		if k.m.nestsRest(p.tiled) {
+			p.tiledBytes, from = -1, p.leftRest
+		}
+		k.g.DecodeBytes(tiled+left, []emit.BytePlane{{Data: p.data, At: from / 8, Bits: p.bits}}, at, func(q loop.Expr) loop.Expr {
 			if k.m.Code.signs() {
 				return loop.Op(loop.Sub, loop.Num(q.Type(), 0), q)
 			}
@@ -838,6 +875,41 @@ func (k *micro) restBytes(p *plane, l Layout, col column, bit loop.Expr, acc [][
 			}
 		}
 	}
+}
+
+// restNested adds the products of nested codes that fill no group of words: a word has a lane for each of the inputs
+// of a step that are left over, at which cursors stand.
+func (k *micro) restNested(p *plane, l Layout, x []*loop.Cursor, acc [][]*loop.Var) {
+	b, lanes := k.g.B, l.RestLanes()
+	var word, own loop.Expr
+	inputs := make([]loop.Expr, len(acc))
+	for f := range l.Words * l.Fields {
+		step, unit := f/l.Units, f%l.Units
+		if unit == 0 {
+			b.Fence()
+			for px := range inputs { // of which columns have enough: they end in zeros
+				inputs[px] = b.Let("x", loop.At(x[px], loop.Int(step*lanes), k.m.Code.word()))
+			}
+		}
+		if f%l.Fields == 0 {
+			word = b.Let("word", loop.Gather(p.rest, loop.Int(f/l.Fields*lanes), k.m.Code.word(), placesOf(lanes)))
+			own = word
+		} else if unit == 0 {
+			own = k.step(p, word, f%l.Fields)
+		}
+		code := b.Let("q", k.field(p, l, own, f%l.Fields))
+		for px := range acc {
+			v := acc[px][unit]
+			b.Set(v, k.m.Code.add(p.product, code, inputs[px], v.Get()))
+		}
+	}
+	b.Advance(p.rest, l.Words*lanes)
+}
+
+// step is a word's part of a step that begins with a field.
+func (k *micro) step(p *plane, word loop.Expr, f int) loop.Expr {
+	mask := &loop.Splat{A: loop.Num(loop.I8, int64(-1)<<(f*p.bits)), Lanes: word.Type().Lanes}
+	return k.g.B.Let("own", loop.Op(loop.And, word, mask))
 }
 
 // restHalves adds the products of the code that ends a row of an odd number, decoded, at a bit of scratch

@@ -107,6 +107,15 @@ func (m *Product) NestedIn(l Layout) bool {
 	return m.Nested && l.Nest() > 1 && (l.Units%l.Fields == 0 || l.Fields%l.Units == 0)
 }
 
+// nestsRest reports whether the codes of a tile that fill no group of words are nested as those of a group, of fewer
+// inputs in each step, and multiplied as they lie: where parts of a vector can be loaded.
+func (m *Product) nestsRest(l Layout) bool {
+	return m.Strips && m.NestedIn(l) && l.Rest > 0 && l.Rest%l.Steps == 0
+}
+
+// RestLanes is the inputs of each step of the nested codes that fill no group of words.
+func (l Layout) RestLanes() int { return l.Rest / l.Steps }
+
 // nestsIn reports whether a layout has the codes of two channels in halves.
 func (m *Product) nestsIn(l Layout) bool { return m.Carried && l.Units%2 == 0 }
 
@@ -170,11 +179,14 @@ func (m *Product) restVectors(l Layout) int {
 	return (l.Rest + m.Lanes - 1) / m.Lanes
 }
 
-// restCodes is the codes of all rows of a plane that fill no group of words: those of tiles, then those of the
-// rows left over.
+// restCodes is the codes of all rows of a plane that fill no group of words, and are decoded: those of tiles, then
+// those of the rows left over.
 func (m *Product) restCodes(p, k, rows, groups, channels int) (tiled, left int) {
 	n := rows % channels
-	return groups * (rows - n) * m.Layout(p, k, channels).Rest, groups * n * m.Layout(p, k, 1).Rest
+	if l := m.Layout(p, k, channels); !m.nestsRest(l) {
+		tiled = groups * (rows - n) * l.Rest
+	}
+	return tiled, groups * n * m.Layout(p, k, 1).Rest
 }
 
 // restBytes is the bytes of so many of these codes in scratch: vectors are loaded from each row's first on.
@@ -227,7 +239,16 @@ func decodedAt(m *Product, k, pixels int) int {
 	if m.Together {
 		word = 4
 	}
-	return (pixels*columnBytes(m, k) + word - 1) / word * word
+	return (columnsBytes(m, k, pixels) + word - 1) / word * word
+}
+
+// columnsBytes is the bytes of the columns of some pixels, with what strips may write beyond the last one.
+func columnsBytes(m *Product, k, pixels int) int {
+	bytes := pixels * columnBytes(m, k)
+	if m.Strips {
+		bytes += stripBytes
+	}
+	return bytes
 }
 
 // columnBytes is the bytes of a column of k inputs: whole products.

@@ -46,9 +46,23 @@ func packWords(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels in
 			w.tile(bit+i*w.bits(left), left, func(_, i int) byte { return code(row, i) })
 		})
 		bit += groups * lefts * w.bits(left)
+		if m.nestsRest(tile) {
+			lanes := tile.RestLanes()
+			for g := range groups {
+				for r := range tiled {
+					first := bit + (g*tiled+r)/channels*channels*tile.Rest*p
+					for i := range tile.Rest {
+						f := i/lanes*channels + r%channels // of the tile
+						w.put(first+8*(f/tile.Fields*lanes+i%lanes)+f%tile.Fields*p, code(g*rows+r, k-tile.Rest+i))
+					}
+				}
+			}
+			bit += groups * tiled * tile.Rest * p
+		}
 		place := func(i int) int { return i * p }
 		if m.restTogether() {
-			place = emit.ByteBits(groups*(tiled*tile.Rest+lefts*left.Rest), p)
+			decoded, left := m.restCodes(p, k, rows, groups, channels)
+			place = emit.ByteBits(decoded+left, p)
 		}
 		next := 0
 		rest := func(from, to, n int) {
@@ -61,7 +75,9 @@ func packWords(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels in
 				}
 			}
 		}
-		rest(0, tiled, tile.Rest)
+		if !m.nestsRest(tile) {
+			rest(0, tiled, tile.Rest)
+		}
 		rest(tiled, rows, left.Rest)
 		all = append(all, w.data)
 	}

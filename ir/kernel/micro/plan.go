@@ -133,6 +133,9 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	finish := kernel.PerOutput / 2
 	if m.Word == 16 && m.Narrow == nil && channels%4 == 0 { // four sums together, and none to be added up before
 		finish = perScalarSum
+		if m.Strips {
+			finish = m.stripFinish(l.Elem) + perRowAlone*left
+		}
 	}
 	switch {
 	case m.Output > 0:
@@ -142,7 +145,7 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	}
 	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + again*m.columnCycles(l)}
 	if !m.reads(l.Node) {
-		p.scratch = pixels * columnBytes(m, k)
+		p.scratch = columnsBytes(m, k, pixels)
 	}
 	if m.Decodes {
 		p.scratch = decodedAt(m, k, pixels)

@@ -72,6 +72,9 @@ type Product struct {
 	// groups of so many inputs of a layout.
 	Write  func(l Layout, pixels, sums, groups, round int) (writing, bool)
 	Planar bool // the column of a pixel is contiguous, not interleaved with other pixels' columns
+	// Strips: inputs that lie side by side are copied to a column by whole vectors, whatever their number. The last
+	// one may reach beyond the column.
+	Strips bool
 	// Tiles are the pairs [pixels, channels] that fit the registers. Tiles8, if not nil, is
 	// for codes of 8 bits, whose products are added to wide sums at once.
 	Tiles, Tiles8 [][2]int
@@ -211,23 +214,23 @@ var products = []*Product{
 	{
 		Name: "mladav", Code: mladav{}, Doc: "sixteen products of signed bytes, all added to one sum",
 		Arch: []string{"thumb"}, Feature: "mve",
-		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Planar: true, Strips: true, CountsRest: true,
 		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 8}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 5.5, Round: 3, Unroll8: 2, Unroll: 4,
 	},
 	{
 		Name: "mladav_decoded", Code: mladav{}, Doc: "as mladav, of codes decoded to bytes once for all pixels",
 		Arch: []string{"thumb"}, Feature: "mve", Decodes: true,
-		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Planar: true, Strips: true, CountsRest: true,
 		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
 	},
 	{
 		Name: "mladav_nested", Code: mladavNested{}, Doc: "as mladav, of unsigned bytes: codes with those of the channels in the bits below them",
 		Arch: []string{"thumb"}, Feature: "mve", Nested: true,
-		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Planar: true, Strips: true, CountsRest: true,
 		Tiles: [][2]int{{2, 4}, {1, 8}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 8,
 	},
 	{
 		Name: "abal", Code: abal{}, Doc: "sixteen |x-255q| of unsigned bytes, summed in 16 bits: x where the bit q is 0, 255-x where it is 1",
