@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -16,7 +17,7 @@ import (
 )
 
 // small are networks of an image of 2x2 pixels that have the operations of what proofs are asked for: the
-// five networks of MLPerf Tiny, a U-Net, a vision transformer, and those that are left.
+// five networks of MLPerf Tiny, a U-Net, a vision transformer, and all that are left.
 var small = []struct {
 	name, body, constants string
 	out                   int
@@ -36,16 +37,42 @@ var small = []struct {
 		"y.weight:[3,4] y.bias:[3]", 3, []ir.Op{ir.Mul, ir.Maximum, ir.Minimum, ir.SquaredDiff}},
 	{"moves", "p = pad(x, before: [0,1,0], after: [0,0,1], value: 0.4)\n  s = transpose(slice(p, start: [0,1,0], size: [1,2,3]), perm: [0,2,1])\n  q = pad(s, before: [0,1,1], after: [0,0,0], mode: reflect)\n  y = linear(flatten(q), units: 3)",
 		"y.weight:[3,12] y.bias:[3]", 3, []ir.Op{ir.Pad}},
+	{"resized", "a = bilinear(x, down: [0,0.5,1], across: [0.25,1])\n  r = requantize(a, act: relu6)\n  s = scaleddiff(r, tanh(a), a)\n  y = linear(flatten(s), units: 3)",
+		"y.weight:[3,6] y.bias:[3]", 3, []ir.Op{ir.Bilinear, ir.ScaledDiff, ir.Requantize}},
+	{"lstm", "g = linear(flatten(x), units: 8)\n  h = recurrent(reshape(g, shape: [4,2,1]), cell: lstm, hidden: h.hidden)\n  y = linear(flatten(h), units: 3)",
+		"g.weight:[8,4] g.bias:[8] h.hidden:[4,1] y.weight:[3,2] y.bias:[3]", 3, []ir.Op{ir.Recurrent}},
+	{"rows", "e = embedding(flatten(x), rows: e.rows)\n  h = history(e, axis: 0, frames: 3, back: 1, apart: 2)\n  y = linear(flatten(h), units: 3)",
+		"e.rows:[2,3] y.weight:[3,9] y.bias:[3]", 3, []ir.Op{ir.Embedding, ir.History}},
+	{"spectra", "s = spectrogram(flatten(x), frame: 3, hop: 1, fft: 8, fn: log, eps: 0.01)\n  y = linear(flatten(s), units: 3)",
+		"y.weight:[3,10] y.bias:[3]", 3, []ir.Op{ir.Spectrogram}},
+	{"logarithms", "a = linear(flatten(x), units: 3)\n  y = logsoftmax(a)", "a.weight:[3,4] a.bias:[3]", 3, nil},
+	{logSoftmax, "y = linear(flatten(x), units: 3)", "y.weight:[3,4] y.bias:[3]", 3, []ir.Op{ir.LogSoftmax}},
 	{"greatest", "a = conv2d(x, filters: 3, kernel: 1)\n  y = argmax(reshape(a, shape: [3,4]), axis: 0)", "a.weight:[3,1,1,1] a.bias:[3]", 4, []ir.Op{ir.ArgMax}},
 }
 
+// logSoftmax is the network that ends with the integers of a model's LOG_SOFTMAX (R23), which no text gives.
+const logSoftmax = "log softmax of a model"
+
+// endWithLogSoftmax appends them.
+func endWithLogSoftmax(t *testing.T, m *ir.Module) {
+	t.Helper()
+	b := build.New("net")
+	b.M = m
+	q := ir.Quant{Scale: 1. / 16, Zero: 127}
+	attrs, err := b.LogSoftmax("log", m.Outputs[0].Type.Quant.Scale, q)
+	require.NoError(t, err)
+	y, err := b.AddQuantized(ir.LogSoftmax, "log", m.Outputs, q, append(attrs, ir.AttrAxis.Is(0))...)
+	require.NoError(t, err)
+	m.Outputs = []*ir.Value{y}
+}
+
 // TestEveryInputOfSmallNetworks walks through every input of random small networks of each kind of network
-// and rounding, and holds each result to the interpreter's. DNNC_FULL walks through 65,536 inputs of
-// each of 1,024 networks.
+// and rounding, and holds each result to the interpreter's: every operation that has integers is in one of them. DNNC_FULL
+// walks through 65,536 inputs of each of at least 1,000 networks.
 func TestEveryInputOfSmallNetworks(t *testing.T) {
 	levels, seeds := 4, 1
 	if os.Getenv("DNNC_FULL") != "" {
-		levels, seeds = 16, 32
+		levels, seeds = 16, 1+1000/(len(small)*len(roundings))
 	}
 	seen := map[ir.Op]bool{}
 	ties := 0
@@ -54,6 +81,9 @@ func TestEveryInputOfSmallNetworks(t *testing.T) {
 			for seed := range seeds {
 				text := fmt.Sprintf("network net(x: f32[1,2,2] in [0,1]) -> f32[%d] {\n  %s\n  return y\n}\n", b.out, b.body)
 				m := network(t, uint64(1000*i+100*k+seed), text, b.constants, round, passes.Quantized)
+				if b.name == logSoftmax {
+					endWithLogSoftmax(t, m)
+				}
 				for _, n := range m.Ops {
 					seen[n.Op] = true
 				}
@@ -90,6 +120,11 @@ func TestEveryInputOfSmallNetworks(t *testing.T) {
 		}
 		for _, op := range b.ops {
 			assert.True(t, seen[op], "%s has %s", b.name, op)
+		}
+	}
+	for op := range ir.NumOps {
+		if op.Is(ir.Core) {
+			assert.True(t, seen[op], "no network has %s", op)
 		}
 	}
 	assert.Greater(t, ties, 20)

@@ -30,7 +30,7 @@ import (
 func network(t testing.TB, seed uint64, text, constants, round, stop string) *ir.Module {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 1))
-	src := ""
+	src, declared := "", ""
 	for _, line := range strings.Fields(constants) {
 		name, shape, ok := strings.Cut(line, ":")
 		require.True(t, ok)
@@ -46,9 +46,12 @@ func network(t testing.TB, seed uint64, text, constants, round, stop string) *ir
 			src += fmt.Sprintf(" %.3f", rng.NormFloat64()*.5)
 		}
 		src += "\n"
+		if word := name[strings.LastIndex(name, ".")+1:]; word != "weight" && word != "bias" {
+			declared += fmt.Sprintf("const %s: f32%s\n", name, shape)
+		}
 	}
 	if constants != "" {
-		src += "tensors \"w.safetensors\"\n"
+		src += "tensors \"w.safetensors\"\n" + declared
 	}
 	path := filepath.Join(t.TempDir(), "net.dnn")
 	require.NoError(t, os.WriteFile(path, []byte(src+text), 0o644))
@@ -62,7 +65,7 @@ func network(t testing.TB, seed uint64, text, constants, round, stop string) *ir
 		}}
 	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: stop}))
 	for _, n := range m.Ops {
-		if n.Op.Takes(ir.AttrRound) && n.Const(ir.AttrMul) != nil && round != "" {
+		if n.Op.Takes(ir.AttrRound) && n.Op.Takes(ir.AttrMul) && n.Const(ir.AttrMul) != nil && round != "" {
 			n.Put(ir.AttrRound.Is(round))
 		}
 	}
