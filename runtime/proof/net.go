@@ -326,6 +326,12 @@ func NextSample(s Step) *big.Rat {
 	return one
 }
 
+// AnswerTo is the answer to an image of one input, the others being as they are.
+func (w *Walker) AnswerTo(input int, x []int8) []int8 {
+	w.moveTo(input, x)
+	return w.Answer()
+}
+
 // moveTo brings one input to an image.
 func (w *Walker) moveTo(input int, x []int8) (isOther bool) {
 	for i, v := range x {

@@ -122,6 +122,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 // subject is a network of integers and the images that are given.
 type subject struct {
 	result   *driver.Result
+	module   *ir.Module // has the integers
 	prog     *interp.Int
 	net      *proof.Net
 	images   data.Batch
@@ -175,6 +176,7 @@ func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subj
 		}
 	}
 	m := s.result.Module
+	s.module = m
 	if !m.IsQuantized() {
 		return nil, diag.New(diag.Pos{}, diag.BadValue, "-stop-after %s leaves no integers to prove anything of", from.StopAfter)
 	}
@@ -252,7 +254,7 @@ func answers(t *measure.Task, v *ir.Value) func(y []int8) int {
 
 // own takes the network's answers without an error for right.
 func (s *subject) own(ctx context.Context) (err error) {
-	s.right, err = s.interpreted(ctx, interp.QuantizeInputs(s.result.Module, s.images.X), s.images.N)
+	s.right, err = s.interpreted(ctx, interp.QuantizeInputs(s.module, s.images.X), s.images.N)
 	return err
 }
 
@@ -262,7 +264,7 @@ func (s *subject) interpreted(ctx context.Context, records []int8, n int) ([]int
 	if err != nil {
 		return nil, err
 	}
-	size := s.prog.Size(s.result.Module.Outputs[0])
+	size := s.prog.Size(s.module.Outputs[0])
 	out := make([]int, n)
 	for i := range out {
 		out[i] = s.answer(y[i*size : (i+1)*size])
@@ -273,14 +275,14 @@ func (s *subject) interpreted(ctx context.Context, records []int8, n int) ([]int
 // head is the document before anything is decided.
 func (s *subject) head(o driver.Options) (*proof.Document, error) {
 	d := &proof.Document{
-		Version: proof.Version, Statement: proof.Statement, Network: s.result.Module.Name, Task: s.task.Asked(), Right: proof.Own,
+		Version: proof.Version, Statement: proof.Statement, Network: s.module.Name, Task: s.task.Asked(), Right: proof.Own,
 		Data: s.files, Images: s.images.N, Drawn: o.TestImages, Seed: o.Seed, Errors: s.errors, Draws: s.draws, Decided: []proof.Image{},
 	}
 	if s.labelled {
 		d.Right = proof.Labels
 	}
 	var err error
-	d.Content, err = proof.Content(s.result.Module)
+	d.Content, err = proof.Content(s.module)
 	return d, err
 }
 
@@ -352,7 +354,7 @@ func (s *subject) same(before, now *proof.Document, path string) error {
 
 // motion is how an image moves.
 func (s *subject) motion(i int, g *group, k *proof.Kind) (*proof.Motion, error) {
-	v := s.result.Module.Inputs[g.index]
+	v := s.module.Inputs[g.index]
 	return proof.NewMotion(k, g.in, v.Type.Quant, s.images.Image(i)[g.at:g.at+v.Type.Shape.Size()])
 }
 
@@ -435,7 +437,7 @@ func walkersOf(net *proof.Net, n int) (chan *proof.Walker, error) {
 func (s *subject) one(ctx context.Context, w *proof.Walker, i int) (*work, error) {
 	sum := s.images.Digest(i)
 	x := &work{image: proof.Image{SHA256: hex.EncodeToString(sum[:]), Right: s.right[i]}}
-	record := interp.QuantizeInputs(s.result.Module, s.images.Image(i))
+	record := interp.QuantizeInputs(s.module, s.images.Image(i))
 	isRight := func(y []int8) bool { return s.answer(y) == s.right[i] }
 	failed := func(under fmt.Stringer, err error) error { return fmt.Errorf("image %d under %s: %w", i, under, err) }
 	err := each(s.groups, kindsOf, func(_ int, g *group, k *proof.Kind) error {
@@ -507,7 +509,7 @@ func (s *subject) doubt(images int) float64 {
 
 // placesOf are the places of an error on an image.
 func (s *subject) placesOf(i int, g *group, k *proof.PlaceKind) (*proof.Places, error) {
-	v := s.result.Module.Inputs[g.index]
+	v := s.module.Inputs[g.index]
 	return proof.NewPlaces(k, g.extent, g.in, v.Type.Quant, s.images.Image(i)[g.at:g.at+v.Type.Shape.Size()])
 }
 
@@ -519,7 +521,7 @@ func (s *subject) drawn(i, first, n int, c disturb.Condition) (records []int8, e
 		if err != nil {
 			return nil, err
 		}
-		records = append(records, interp.QuantizeInputs(s.result.Module, b.X)...)
+		records = append(records, interp.QuantizeInputs(s.module, b.X)...)
 	}
 	return records, nil
 }

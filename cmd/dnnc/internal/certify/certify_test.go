@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,8 +15,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certify"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/proof"
 )
@@ -413,4 +418,38 @@ func TestPointsInsideRangesAreRightInTheObject(t *testing.T) {
 	out := dnnctest.Succeed(t, "certify", object, "-labels", "none", "-check", path, "-points", fmt.Sprint(points/images/ranges+1))
 	t.Log(out)
 	assert.Contains(t, out, "120 ranges of 20 images hold by the interpreter and by the object on x86_64: right at both ends")
+}
+
+// TestSidesAreThoseOfAProof: what stands beside a measurement is what a proof says of the same images.
+func TestSidesAreThoseOfAProof(t *testing.T) {
+	const errors = "light=0.02,0.1;darken=0.1,0.4"
+	path, net := filepath.Join(t.TempDir(), "proof.json"), dnnctest.Small(t)
+	dnnctest.Succeed(t, "certify", net, "-images", "16", "-n", "8", "-data-as-is", "-task", "classes", "-errors", errors, "-o", path)
+	d := read(t, path)
+
+	o := driver.Defaults()
+	o.Input, o.Target, o.StopAfter, o.Errors = net, "armv7em", passes.Tuned, errors+";gaussian=0.1"
+	o.Images, o.TestImages, o.Proved, o.Task, o.DataAsIs = 16, 8, 8, "classes", true
+	r, err := driver.Compile(t.Context(), o, io.Discard, io.Discard)
+	require.NoError(t, err)
+	sides, err := certify.NewSides(t.Context(), o, r)
+	require.NoError(t, err)
+	list, err := sides.Of(t.Context(), r.Module, io.Discard)
+	require.NoError(t, err)
+	require.Len(t, list, 4)
+	for i, x := range list {
+		first, n := 0, 2 // light has two directions
+		if i > 1 {
+			first, n = 2, 1
+		}
+		proved := 0
+		for _, image := range d.Decided {
+			if proof.Hold(image.Ranges[first:first+n], new(big.Rat).SetFloat64(x.Size)) {
+				proved++
+			}
+		}
+		assert.Equal(t, proved, x.Proved, "%+v", x)
+		assert.Equal(t, len(d.Decided), x.Images)
+		assert.LessOrEqual(t, x.Proved, x.Measured)
+	}
 }

@@ -79,7 +79,7 @@ func (s *subject) object(ctx context.Context) (run func([][]int8) ([]int, error)
 		build.Close()
 		return nil, nil, err
 	}
-	m := s.result.Module
+	m := s.module
 	return func(x [][]int8) ([]int, error) {
 		got, err := p.Run(ctx, program.Records(m, x))
 		if err != nil {
@@ -186,7 +186,7 @@ func (h *holder) evaluate(runs []func([][]int8) ([]int, error)) error {
 
 // image collects the points of an image, of a proof about so many.
 func (h *holder) image(ctx context.Context, i int, x *proof.Image, images int, rng *rand.Rand) error {
-	c := &item{h, i, x, interp.QuantizeInputs(h.result.Module, h.images.Image(i)), rng}
+	c := &item{h, i, x, interp.QuantizeInputs(h.module, h.images.Image(i)), rng}
 	if err := each(h.groups, kindsOf, c.along); err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ type item struct {
 // add collects a point: the image under an error of one input.
 func (c *item) add(g *group, image []int8, answer int, under fmt.Stringer, where string) {
 	at := 0
-	for _, v := range c.h.result.Module.Inputs[:g.index] {
+	for _, v := range c.h.module.Inputs[:g.index] {
 		at += v.Type.Slots()
 	}
 	one := slices.Clone(c.record)

@@ -46,7 +46,7 @@ func Distances(ctx context.Context, r *driver.Result, setup measure.Setup, right
 	if err != nil {
 		return nil, err
 	}
-	s := &subject{result: r, images: setup.Images}
+	s := &subject{module: m, images: setup.Images}
 	answer := answers(&setup.Task, m.Outputs[0])
 	out, errs := make([]float64, n), make([]error, n)
 	done := 0

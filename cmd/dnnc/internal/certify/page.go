@@ -172,7 +172,7 @@ func (s *subject) pageOfMoved(ctx context.Context, d *proof.Document, g *group, 
 // rightAt are the images whose answers at one size are right in all directions of an error.
 func (s *subject) rightAt(ctx context.Context, d *proof.Document, g *group, size *big.Rat) (right int, err error) {
 	at := 0
-	for _, v := range s.result.Module.Inputs[:g.index] {
+	for _, v := range s.module.Inputs[:g.index] {
 		at += v.Type.Slots()
 	}
 	for i := range d.Decided {
@@ -182,7 +182,7 @@ func (s *subject) rightAt(ctx context.Context, d *proof.Document, g *group, size
 			if err != nil {
 				return 0, err
 			}
-			one := interp.QuantizeInputs(s.result.Module, s.images.Image(i))
+			one := interp.QuantizeInputs(s.module, s.images.Image(i))
 			copy(one[at:], m.At(size))
 			records = append(records, one...)
 		}
@@ -253,7 +253,7 @@ const pictureWidth = 112
 
 // counterexample draws an image and the integers of an input that its error makes of it.
 func (s *subject) counterexample(g *group, i int, integers []int8, text string) (*counterexample, error) {
-	v := s.result.Module.Inputs[g.index]
+	v := s.module.Inputs[g.index]
 	before := s.images.Image(i)[g.at : g.at+v.Type.Shape.Size()]
 	after := make([]float32, len(before))
 	interp.Dequantize(v.Type.Quant, integers, after)

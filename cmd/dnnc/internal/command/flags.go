@@ -244,6 +244,10 @@ func contesting(fs *flag.FlagSet, o *driver.Options) {
 	fs.Var(whole[int]{&o.Seeds, 1}, "seeds", "`number` of seeds, from -seed on")
 }
 
+func besides(fs *flag.FlagSet, o *driver.Options) {
+	fs.Var(whole[int]{&o.Proved, 1}, "proved", "decide so many `images` of -data at every size of those of -errors that move every element one way, and show what is proved beside what is measured")
+}
+
 func keeping(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Results, "results", "", "keep every outcome in this `folder`, and go on from it")
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certify"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
@@ -49,6 +50,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 			return diag.New(diag.Pos{}, diag.BadValue, "no method of search %q", m).
 				WithHelp("the methods are %s", strings.Join(robust.Methods(), " ")).WithSuggestion(m, robust.Methods())
 		}
+	}
+	if o.Proved > 0 && o.Record != "" {
+		return diag.New(diag.Pos{}, diag.BadValue, "-proved: a record has no proofs").WithHelp("leave -record out")
 	}
 	done, err := readRecord(o.Record)
 	if err != nil {
@@ -156,6 +160,16 @@ func printOutcomes(out io.Writer, list []outcome) {
 			figure("%+.4f", r.below), figure("%.4f", r.belowSE), r.evaluations, float64(r.macs))
 	}
 	w.Flush()
+	var names []string
+	var proved [][]certify.Beside
+	for i, r := range list {
+		if r.proved != nil && (i == 0 || r.result == list[0].result) { // a proof is of the network
+			names, proved = append(names, fmt.Sprintf("%g bits, %s, seed %d", r.bits, r.method, r.seed)), append(proved, r.proved)
+		}
+	}
+	if proved != nil {
+		certify.PrintBeside(out, "network", names, proved)
+	}
 }
 
 // figure is a figure, or a dash where it is not defined.

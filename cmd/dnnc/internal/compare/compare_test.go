@@ -22,6 +22,17 @@ func options() driver.Options {
 	}
 }
 
+// TestProvedBesideMeasured: of each network that was chosen, of no size that has none; a record cannot keep it.
+func TestProvedBesideMeasured(t *testing.T) {
+	o, out := options(), &bytes.Buffer{}
+	o.Proved, o.Sizes, o.Methods = 4, []string{"0.1", "1"}, []string{"universal"}
+	require.NoError(t, Run(context.Background(), o, out, &bytes.Buffer{}))
+	assert.Regexp(t, `1 bits, universal, seed 1 +fog-blend +0\.5 +4 +[01]\.\d{4} +[01]\.\d{4}\n`, out.String())
+	assert.NotContains(t, out.String(), "0.1 bits, universal")
+	o.Record = filepath.Join(t.TempDir(), "record.csv")
+	assert.ErrorContains(t, Run(context.Background(), o, out, &bytes.Buffer{}), "a record has no proofs")
+}
+
 func TestRecordGoesOn(t *testing.T) {
 	o := options()
 	o.Record = filepath.Join(t.TempDir(), "record.csv")

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certify"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -18,13 +19,16 @@ import (
 
 // contest is the state of compare for one seed.
 type contest struct {
-	o      driver.Options
-	r      *driver.Result
-	search *robust.Search
-	setup  measure.Setup
-	float  *measure.Replay
-	exact  *measure.Score
-	scores map[string]*measure.Score // of the networks so far, by their formats
+	o        driver.Options
+	r        *driver.Result
+	messages io.Writer
+	search   *robust.Search
+	setup    measure.Setup
+	float    *measure.Replay
+	exact    *measure.Score
+	scores   map[string]*measure.Score // of the networks so far, by their formats
+	sides    *certify.Sides            // nil where nothing is to be proved
+	proved   map[string][]certify.Beside
 }
 
 func newContest(ctx context.Context, o driver.Options, stdout, stderr io.Writer) (*contest, error) {
@@ -33,7 +37,7 @@ func newContest(ctx context.Context, o driver.Options, stdout, stderr io.Writer)
 		return nil, err
 	}
 	driver.Widened(stderr, r.Env.Widened)
-	c := &contest{o: o, r: r, scores: map[string]*measure.Score{}}
+	c := &contest{o: o, r: r, messages: stderr, scores: map[string]*measure.Score{}}
 	if c.setup, _, _, err = driver.Setup(ctx, o, r); err != nil {
 		return nil, err
 	}
@@ -43,6 +47,12 @@ func newContest(ctx context.Context, o driver.Options, stdout, stderr io.Writer)
 		return nil, err
 	}
 	c.float = &measure.Replay{Network: exact.Results}
+	if o.Proved > 0 {
+		c.proved = map[string][]certify.Beside{}
+		if c.sides, err = certify.NewSides(ctx, o, r); err != nil {
+			return nil, err
+		}
+	}
 	c.search, err = robust.New(r.Module, r.Env)
 	return c, err
 }
@@ -95,6 +105,7 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome, results
 			r.average, r.retention, r.worst = math.NaN(), math.NaN(), math.NaN()
 			continue
 		}
+		r.proved = c.proved[chosen[i].Key()]
 		result := i % results
 		s, exact := c.scores[chosen[i].Key()].All()[result], c.exact.All()[result]
 		kept := s.Retention(exact)
@@ -129,6 +140,11 @@ func (c *contest) measure(ctx context.Context, list []*robust.Network) error {
 		prog, err := interp.CompileInt(m)
 		if err != nil {
 			return err
+		}
+		if c.sides != nil {
+			if c.proved[n.Key()], err = c.sides.Of(ctx, m, c.messages); err != nil {
+				return err
+			}
 		}
 		keys = append(keys, n.Key())
 		nets = append(nets, func(ctx context.Context, x []float32, n int) ([]float32, error) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certify"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -33,6 +34,7 @@ type outcome struct {
 	below, belowSE           float64 // of the first method at this size, paired; NaN where that has nothing
 	evaluations              int
 	macs                     int64
+	proved                   []certify.Beside // which no record has
 }
 
 var columns = []string{"network", "formats", "method", "question", "version", "seed", "bits", "images", "average", "retention", "stderr", "worst", "below", "below_stderr", "evaluations", "macs", "sum"}
@@ -126,7 +128,7 @@ func readRecord(path string) ([]outcome, error) {
 			}
 		}
 		if int(x[4]) == robust.Version {
-			list = append(list, outcome{row[0], row[1], row[2], "", row[3], uint64(x[5]), x[6], int(x[7]), x[8], x[9], x[10], x[11], x[12], x[13], int(x[14]), int64(x[15])})
+			list = append(list, outcome{row[0], row[1], row[2], "", row[3], uint64(x[5]), x[6], int(x[7]), x[8], x[9], x[10], x[11], x[12], x[13], int(x[14]), int64(x[15]), nil})
 		}
 	}
 	return list, nil

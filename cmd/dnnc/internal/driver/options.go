@@ -84,6 +84,7 @@ type Options struct {
 	Proof         string              // certify checks the proof of this file
 	Resume        bool                // certify goes on from the file of -o
 	Page          string              // certify writes a page for people to this file
+	Proved        int                 // compare and pareto decide so many images at every size of errors
 	Draws         int                 // certify draws a random error so often
 	Points        int                 // certify -check evaluates so many random sizes inside each range
 	RunUnknown    bool                // verify runs an object that it cannot build again

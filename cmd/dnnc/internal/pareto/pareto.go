@@ -16,6 +16,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certify"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/processor"
@@ -38,6 +39,8 @@ type point struct {
 	Retention *float64 `json:"retention,omitempty"`
 	StdErr    *float64 `json:"retention_stderr,omitempty"`
 	Formats   []string `json:"formats"`
+	// Proved is of the images to report on, of a network that is measured.
+	Proved []certify.Beside `json:"proved,omitempty"`
 }
 
 // otherPoint is a point whose loss is no KL divergence.
@@ -50,6 +53,8 @@ type otherPoint struct {
 	Retention *float64 `json:"retention,omitempty"`
 	StdErr    *float64 `json:"retention_stderr,omitempty"`
 	Formats   []string `json:"formats"`
+	// Proved is of the images to report on, of a network that is measured.
+	Proved []certify.Beside `json:"proved,omitempty"`
 }
 
 // curve is all that is written.
@@ -113,6 +118,12 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	var sides *certify.Sides
+	if o.Proved > 0 {
+		if sides, err = certify.NewSides(ctx, o, r); err != nil {
+			return err
+		}
+	}
 	points, err := search.Curve(ctx)
 	if err != nil {
 		return err
@@ -134,6 +145,17 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 		}
 	}
 	c := describe(r, points)
+	if sides != nil {
+		for _, i := range at {
+			m, err := search.Quantized(ctx, points[i].Formats)
+			if err != nil {
+				return err
+			}
+			if c.Points[i].Proved, err = sides.Of(ctx, m, stderr); err != nil {
+				return err
+			}
+		}
+	}
 	if o.Output != "" {
 		var b strings.Builder
 		if err := write(&b, c); err != nil {
@@ -212,6 +234,16 @@ func writeTable(out io.Writer, c *curve) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	var names []string
+	var proved [][]certify.Beside
+	for _, p := range c.Points {
+		if p.Proved != nil {
+			names, proved = append(names, fmt.Sprintf("%.3f", p.Bits)), append(proved, p.Proved)
+		}
+	}
+	if proved != nil {
+		certify.PrintBeside(out, "bits", names, proved)
+	}
 	_, err := fmt.Fprintf(out, "%d networks on the curve; those measured, on held-out images, are listed; -csv, -json or -o curve.svg give them all\n", len(c.Points))
 	return err
 }
@@ -230,10 +262,24 @@ func writeCSV(out io.Writer, c *curve) error {
 		}
 		return number(*x)
 	}
-	w := csv.NewWriter(out)
-	err := w.Write([]string{"weight_bytes", "size", "average_bits", "forecast_" + c.Loss, c.Loss, "retention", "retention_stderr", "formats"})
+	head := []string{"weight_bytes", "size", "average_bits", "forecast_" + c.Loss, c.Loss, "retention", "retention_stderr", "formats"}
+	var proved []certify.Beside // of any network that has some: all have the same errors
 	for _, p := range c.Points {
-		err = errors.Join(err, w.Write([]string{fmt.Sprint(p.Bytes), fmt.Sprint(p.Size), number(p.Bits), number(p.Forecast), maybe(p.Loss), maybe(p.Retention), maybe(p.StdErr), strings.Join(p.Formats, " ")}))
+		if proved == nil {
+			proved = p.Proved
+		}
+	}
+	for _, x := range proved {
+		head = append(head, fmt.Sprintf("measured %s=%g", x.Error, x.Size), fmt.Sprintf("proved %s=%g", x.Error, x.Size))
+	}
+	w := csv.NewWriter(out)
+	err := w.Write(head)
+	for _, p := range c.Points {
+		sides := make([]string, 2*len(proved))
+		for i, x := range p.Proved {
+			sides[2*i], sides[2*i+1] = number(float64(x.Measured)/float64(x.Images)), number(float64(x.Proved)/float64(x.Images))
+		}
+		err = errors.Join(err, w.Write(append([]string{fmt.Sprint(p.Bytes), fmt.Sprint(p.Size), number(p.Bits), number(p.Forecast), maybe(p.Loss), maybe(p.Retention), maybe(p.StdErr), strings.Join(p.Formats, " ")}, sides...)))
 	}
 	w.Flush()
 	return errors.Join(err, w.Error())

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -31,9 +32,10 @@ func options() driver.Options {
 // what undominated means.
 func TestCurve(t *testing.T) {
 	o, out := options(), &bytes.Buffer{}
-	o.Output = filepath.Join(t.TempDir(), "curve.json")
+	o.Output, o.Proved = filepath.Join(t.TempDir(), "curve.json"), 5
 	require.NoError(t, Run(context.Background(), o, out, io.Discard))
 	assert.Contains(t, out.String(), "networks on the curve")
+	assert.Contains(t, out.String(), "proved for these images under this error model; says nothing of other images")
 	text, err := os.ReadFile(o.Output)
 	require.NoError(t, err)
 	var c curve
@@ -50,6 +52,9 @@ func TestCurve(t *testing.T) {
 			measured++
 			require.LessOrEqual(t, p.Bits, 2.001)
 			require.InDelta(t, 1, *p.Retention, .5)
+			require.Len(t, p.Proved, 1)
+			require.Equal(t, "fog-blend=0.5 of 5", fmt.Sprintf("%s=%g of %d", p.Proved[0].Error, p.Proved[0].Size, p.Proved[0].Images))
+			require.LessOrEqual(t, p.Proved[0].Proved, p.Proved[0].Measured)
 		}
 	}
 	assert.Equal(t, 2, measured)
@@ -61,6 +66,7 @@ func TestCurve(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, rows, 1+len(c.Points))
 	assert.Equal(t, strconv.Itoa(c.Points[0].Bytes), rows[1][0])
+	assert.Equal(t, []string{"measured fog-blend=0.5", "proved fog-blend=0.5"}, rows[0][8:])
 
 	d, elements := xml.NewDecoder(drawing), 0
 	for {
@@ -90,6 +96,7 @@ func TestBadCurves(t *testing.T) {
 		"size":   func(o *driver.Options) { o.Sizes = []string{"0"} },
 		"format": func(o *driver.Options) { o.Formats = []string{"old"} },
 		"folder": func(o *driver.Options) { o.Output = "missing/curve.svg" },
+		"proved": func(o *driver.Options) { o.Proved, o.Errors = 5, "gaussian=0.1" },
 	} {
 		o := options()
 		spoil(&o)
