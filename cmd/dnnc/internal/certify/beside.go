@@ -39,8 +39,8 @@ type Sides struct {
 	right  []int
 }
 
-// NewSides are the first -proved images of those to report on. The result has a network of reals, whose answers are
-// right where there are no labels.
+// NewSides are the first -proved images of those to report on, under the errors of a result: it has a network of reals,
+// whose answers are right where there are no labels.
 func NewSides(ctx context.Context, o driver.Options, r *driver.Result) (*Sides, error) {
 	setup, source, _, err := driver.Setup(ctx, o, r)
 	if err != nil {
@@ -49,31 +49,57 @@ func NewSides(ctx context.Context, o driver.Options, r *driver.Result) (*Sides, 
 	if source == "" {
 		return nil, noImages()
 	}
-	if err := setup.Task.Decides("a proof"); err != nil {
-		return nil, err
-	}
-	conditions := slices.DeleteFunc(slices.Clone(setup.Conditions), func(c disturb.Condition) bool { return !slices.Contains(proof.Names(), c.Kind.Name) })
-	if len(conditions) == 0 {
-		return nil, diag.New(diag.Pos{}, diag.BadValue, "-proved: of none of the errors every size can be decided").
-			WithHelp("-errors names some: %s", strings.Join(proof.Names(), " "))
-	}
-	s := &Sides{setup: setup}
-	if s.groups, err = groupsOfConditions(conditions, dnnc.Inputs(r.Network())); err != nil {
-		return nil, err
-	}
-	s.setup.Images = setup.Images.Slice(0, min(o.Proved, setup.Images.N))
-	s.right, err = s.setup.Right(ctx, func(ctx context.Context, x []float32, n int) ([]float32, error) {
+	setup.Images = setup.Images.Slice(0, min(o.Proved, setup.Images.N))
+	return SidesOf(ctx, setup, dnnc.Inputs(r.Network()), func(ctx context.Context, x []float32, n int) ([]float32, error) {
 		exact, err := interp.CompileFloat(r.Module.Clone())
 		if err != nil {
 			return nil, err
 		}
 		return exact.Results(ctx, x, n)
 	})
+}
+
+// SidesOf are the images of a setup under those of its conditions that can be decided at every size. first has the right
+// answers where there are no labels.
+func SidesOf(ctx context.Context, setup measure.Setup, inputs []disturb.Input, first measure.Network) (*Sides, error) {
+	if err := setup.Task.Decides("a proof"); err != nil {
+		return nil, err
+	}
+	conditions, err := Provable(setup.Conditions)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sides{setup: setup}
+	if s.groups, err = groupsOfConditions(conditions, inputs); err != nil {
+		return nil, err
+	}
+	s.right, err = s.setup.Right(ctx, first)
 	return s, err
+}
+
+// Provable are the conditions that can be decided at every size; a diagnostic where there is none.
+func Provable(list []disturb.Condition) (left []disturb.Condition, err error) {
+	for _, c := range list {
+		if slices.Contains(proof.Names(), c.Kind.Name) {
+			left = append(left, c)
+		}
+	}
+	if len(left) == 0 {
+		return nil, diag.New(diag.Pos{}, diag.BadValue, "-proved: of none of the errors every size can be decided").
+			WithHelp("-errors names some: %s", strings.Join(proof.Names(), " "))
+	}
+	return left, nil
 }
 
 // Of decides the images for the integers of a network, by errors and their sizes.
 func (s *Sides) Of(ctx context.Context, m *ir.Module, messages io.Writer) ([]Beside, error) {
+	show, end := driver.Progress(messages, "deciding images")
+	defer end()
+	return s.Shown(ctx, m, show)
+}
+
+// Shown is Of, which tells of the images that are done.
+func (s *Sides) Shown(ctx context.Context, m *ir.Module, show func(done, total int)) ([]Beside, error) {
 	net, err := proof.NewNet(m)
 	if err != nil {
 		return nil, err
@@ -89,8 +115,6 @@ func (s *Sides) Of(ctx context.Context, m *ir.Module, messages io.Writer) ([]Bes
 			out = append(out, Beside{Error: g.name, Size: size, Images: n})
 		}
 	}
-	show, end := driver.Progress(messages, "deciding images")
-	defer end()
 	one := &subject{module: m, images: s.setup.Images, answer: answers(&s.setup.Task, m.Outputs[0])}
 	errs := make([]error, n)
 	done := 0

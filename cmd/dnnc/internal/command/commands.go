@@ -79,7 +79,7 @@ func init() {
 		{name: "experiment", usage: "[-quick] [FILE.exp...] [-results DIR]", doc: "run the study of the paper, or what files ask, and write a report; goes on where it was interrupted",
 			flags: []group{studying, judging, reading, keeping, output, timing, outside}, most: many, run: experiment.Run},
 		{name: "report", usage: "[flags] net.dnn -data FILE", doc: "the same study of your own network, as one HTML page",
-			flags: with(reporting, sizing, contesting, keeping, output, timing), least: 1, most: 1, run: experiment.Report},
+			flags: with(reporting, sizing, contesting, keeping, output, timing, besides), least: 1, most: 1, run: experiment.Report},
 		{name: "targets", doc: "list the targets, and what runs their programs here", do: listTargets},
 		{name: "ops", doc: "list the operations", do: listOps},
 		{name: "explain", usage: "net.json", doc: "why each layer got its width", least: 1, most: 1, do: inspect.Explain},

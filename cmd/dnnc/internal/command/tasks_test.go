@@ -163,7 +163,7 @@ func TestReportOfOtherTasks(t *testing.T) {
 	code, stdout, stderr := dnnctest.Run(t, args...)
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "task: values (result [1] and -task values), measure: 1 - rmse/std")
-	assert.Contains(t, stdout, "no boundary distances and no planes of decisions: values has no answer that is right or wrong")
+	assert.Contains(t, stdout, "no boundary distances, no planes of decisions and no proofs: values has no answer that is right or wrong")
 	assert.FileExists(t, path("out.html"))
 }
 

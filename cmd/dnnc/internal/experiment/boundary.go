@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/chart"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pictures"
 	"github.com/dnnc/dnnc/runtime/measure"
+	"github.com/dnnc/dnnc/runtime/proof"
 )
 
 // boundaries is the distributions of boundary distance.
@@ -65,6 +67,33 @@ func boundaries(d *document, list []*analysis) error {
 	s.Legend, err = legends(methods...)
 	d.add(s)
 	return err
+}
+
+// proofs is what is proved beside what is measured.
+func proofs(d *document, list []*analysis) error {
+	s := section{ID: "proved", Title: "What is proved, beside what is measured", Text: []string{
+		"Measured: the share of the images that is right at a size of the error. Proved: the share that is right at every size up to it; each different image of integers that the error makes was decided. The difference is what a measurement claims too much.",
+		strings.ToUpper(proof.Statement[:1]) + proof.Statement[1:] + "."}}
+	for _, a := range list {
+		t := table{Head: []string{"network", "error", "size", "measured", "proved"}}
+		for _, e := range a.planeOf {
+			if e.proved == nil {
+				continue
+			}
+			for _, x := range e.proved.answer.(*besides).List {
+				t.Caption = fmt.Sprintf("%s at %s a weight, %d images", a.x.Name, width(a.x.Detail), x.Images)
+				share := func(n int) string { return fmt.Sprintf("%.4f", float64(n)/float64(x.Images)) }
+				t.Rows = append(t.Rows, row(title(e.method), x.Error, fmt.Sprint(x.Size), share(x.Measured), share(x.Proved)))
+			}
+		}
+		if len(t.Rows) > 0 {
+			s.Tables = append(s.Tables, t)
+		}
+	}
+	if len(s.Tables) > 0 {
+		d.add(s)
+	}
+	return nil
 }
 
 // distance is a boundary distance in words.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certify"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -83,6 +84,15 @@ type boundary struct {
 	Network shipped `json:"network"`
 	Kind    string  `json:"kind"`
 	Images  int     `json:"images"`
+}
+
+// sides is the question at how many images a network is proved right up to sizes of errors, beside those at which it is.
+type sides struct {
+	Version int     `json:"version"`
+	Network shipped `json:"network"`
+	Errors  string  `json:"errors"`
+	Images  int     `json:"images"`
+	Task    string  `json:"task,omitempty"` // "" of one label an item
 }
 
 // plane is the question what networks answer on the plane through three images.
@@ -175,6 +185,12 @@ type kind struct {
 type distanced struct {
 	None      bool      `json:"none,omitempty"`
 	Distances []float64 `json:"distances"`
+}
+
+// besides is the answer to sides.
+type besides struct {
+	None bool             `json:"none,omitempty"`
+	List []certify.Beside `json:"list"`
 }
 
 // planed is the answer to a plane; it has no points where the images have no so many

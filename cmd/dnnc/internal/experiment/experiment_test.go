@@ -197,6 +197,7 @@ func TestReport(t *testing.T) {
 	o.Input, o.Output = "../../../../testdata/lenet5-mnist/lenet5-mnist.dnn", filepath.Join(t.TempDir(), "report.html")
 	o.Sizes, o.Methods, o.Formats, o.Rounding = []string{"2"}, []string{"universal"}, []string{"odd1", "odd2"}, "nearest"
 	o.Errors, o.ErrorsGiven, o.Images, o.TestImages, o.Seeds = "fog-blend=0.3", true, 8, 12, 1
+	o.Proved = 3
 	o.Task = "classes" // noise has no labels to tell it by
 	o.Results = t.TempDir()
 	o.Stats = filepath.Join(t.TempDir(), "stats.json")
@@ -205,7 +206,9 @@ func TestReport(t *testing.T) {
 	page, err := os.ReadFile(o.Output)
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "NO DATA: images of noise")
-	assert.Contains(t, string(page), "dnnc report lenet5-mnist.dnn -task classes -sizes 2 -methods universal -errors fog-blend=0.3 -images 8 -n 12 -formats odd1,odd2 -rounding nearest.")
+	assert.Contains(t, string(page), "dnnc report lenet5-mnist.dnn -task classes -sizes 2 -methods universal -errors fog-blend=0.3 -images 8 -n 12 -proved 3 -formats odd1,odd2 -rounding nearest.")
+	assert.Regexp(t, `(?s)id="proved".*3 images.*<td>fog-blend</td>\s*<td>0.3</td>\s*<td>[01]\.\d{4}</td>\s*<td>[01]\.\d{4}</td>`, string(page))
+	assert.Contains(t, string(page), "Proved for these images under this error model; says nothing of other images.")
 	assert.NotContains(t, string(page), `id="efforts"`, "Q* was not asked for")
 	explores(t, string(page))
 	// Samples are disturbed as they were measured: each answer is right where its part is 1.

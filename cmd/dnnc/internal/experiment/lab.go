@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certify"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
@@ -142,6 +143,15 @@ func (mat *material) errors(x *Experiment) error {
 			if err != nil {
 				return err
 			}
+		}
+	}
+	if x.Proved > 0 {
+		list, err := disturb.Parse(x.Measured, mat.disturbed)
+		if err != nil {
+			return err
+		}
+		if _, err := certify.Provable(list); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -480,6 +490,25 @@ func (l *lab) distances(ctx context.Context, q *boundary, c *chosen, out *distan
 	}
 	out.Distances = d[0]
 	return nil
+}
+
+// prove answers sides.
+func (l *lab) prove(ctx context.Context, q *sides, c *chosen, out *besides, show func(done, total int)) error {
+	setup := l.setup(q.Images)
+	var err error
+	if setup.Conditions, err = disturb.Parse(q.Errors, l.mat.disturbed); err != nil {
+		return err
+	}
+	m, err := l.module(ctx, q.Network, c)
+	if err != nil {
+		return err
+	}
+	both, err := certify.SidesOf(ctx, setup, l.mat.disturbed, l.float.Results)
+	if err != nil {
+		return err
+	}
+	out.List, err = both.Shown(ctx, m, show)
+	return err
 }
 
 // draw answers a plane.

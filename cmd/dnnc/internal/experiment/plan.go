@@ -25,6 +25,7 @@ type entrant struct {
 	scored    *scored
 	result    *measure.Score // of scored, once it was unpacked; nil of none
 	distances []*cell        // by kind of Boundary
+	proved    *cell          // nil where nothing is
 }
 
 // isNone reports that the method has nothing as small as the budget.
@@ -258,6 +259,37 @@ func (s *study) weightOf(q *choice) float64 {
 	return (table + wholes*(judged+roundWhole)) * float64(s.mat.macs)
 }
 
+// prove adds what is proved of networks beside what is measured. The float network has no integers.
+func (s *study) prove(list []*entrant, seed uint64) error {
+	x := s.x
+	if x.Proved == 0 {
+		return nil
+	}
+	for _, e := range list {
+		if e.method == floatMethod {
+			continue
+		}
+		q := &sides{Version: Version, Network: e.ship, Errors: x.Measured, Images: x.Proved, Task: s.mat.taskOf()}
+		c, err := newCell("proved", q, &besides{})
+		if err != nil {
+			return err
+		}
+		e.proved = c
+		s.steps = append(s.steps, &step{
+			what: fmt.Sprintf("%s, proof of %s", x.Name, e.method), seed: seed, cells: []*cell{c},
+			weight: 100 * float64(x.Proved) * float64(s.mat.macs),
+			run: func(ctx context.Context, l *lab, _ []*cell, show func(int, int)) error {
+				if e.isNone() {
+					*c.answer.(*besides) = besides{None: true}
+					return nil
+				}
+				return l.prove(ctx, q, e.chosen, c.answer.(*besides), show)
+			},
+		})
+	}
+	return nil
+}
+
 // look adds the boundary distances and the decision planes of the first seed.
 func (s *study) look(exact *entrant, trials []*entrant, seed uint64) error {
 	x := s.x
@@ -289,6 +321,9 @@ func (s *study) look(exact *entrant, trials []*entrant, seed uint64) error {
 		}
 	}
 	s.planeOf = list
+	if err := s.prove(list, seed); err != nil {
+		return err
+	}
 	for number := range x.Planes {
 		q := &plane{Version: Version, Number: number, Points: x.PlanePoints, Images: x.TestImages}
 		for _, e := range list {

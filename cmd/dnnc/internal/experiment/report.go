@@ -93,7 +93,7 @@ func write(studies []*study, command string, skipped []string) (*document, error
 		write func(d *document, list []*analysis) error
 		list  []*analysis
 	}{
-		{opening, list}, {explorers, list}, {keeping, list}, {sizes, list}, {kinds, list}, {errorSizes, list}, {widths, networks}, {efforts, list}, {boundaries, list}, {planes, list}, {layers, networks}, {ablations, list},
+		{opening, list}, {explorers, list}, {keeping, list}, {sizes, list}, {kinds, list}, {errorSizes, list}, {widths, networks}, {efforts, list}, {boundaries, list}, {proofs, list}, {planes, list}, {layers, networks}, {ablations, list},
 	} {
 		if err := part.write(d, part.list); err != nil {
 			return nil, err

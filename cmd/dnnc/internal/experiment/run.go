@@ -200,7 +200,7 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 	if slices.Contains(x.Methods, "qstar") {
 		x.Efforts = []float64{.03, .1, .3}
 	}
-	x.Planes, x.BoundaryImages, x.Explore = 3, min(x.TestImages, 100), true
+	x.Planes, x.BoundaryImages, x.Explore, x.Proved = 3, min(x.TestImages, 100), true, o.Proved
 	if err := x.disturb(o); err != nil {
 		return err
 	}
@@ -228,6 +228,7 @@ func reportCommand(o driver.Options) string {
 		{"errors", o.Errors, ""},
 		{"images", fmt.Sprint(o.Images), "0"},
 		{"n", fmt.Sprint(o.TestImages), "0"},
+		{"proved", fmt.Sprint(o.Proved), "0"},
 		{"seed", fmt.Sprint(o.Seed), fmt.Sprint(standard.Seed)},
 		{"seeds", fmt.Sprint(max(o.Seeds, 1)), "1"},
 		{"formats", strings.Join(o.Formats, ","), strings.Join(standard.Formats, ",")},
@@ -296,9 +297,9 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 		for _, line := range append([]string{mat.line}, mat.said...) {
 			fmt.Fprintf(stdout, "%s: %s\n", x.Name, line)
 		}
-		if mat.task.Decides("") != nil && (len(x.Boundary) > 0 || x.Planes > 0) {
-			x.Boundary, x.Planes = nil, 0
-			fmt.Fprintf(stdout, "%s: no boundary distances and no planes of decisions: %s has no answer that is right or wrong\n", x.Name, mat.task.Name)
+		if mat.task.Decides("") != nil && (len(x.Boundary) > 0 || x.Planes > 0 || x.Proved > 0) {
+			x.Boundary, x.Planes, x.Proved = nil, 0, 0
+			fmt.Fprintf(stdout, "%s: no boundary distances, no planes of decisions and no proofs: %s has no answer that is right or wrong\n", x.Name, mat.task.Name)
 		}
 		s, err := lay(x, mat)
 		if err != nil {

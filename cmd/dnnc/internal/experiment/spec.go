@@ -44,6 +44,7 @@ type Experiment struct {
 	JudgedEfforts    []int     // of Qed: judged images
 	Boundary         []string  // kinds of error
 	BoundaryImages   int
+	Proved           int // images that are decided at every size of errors
 	Planes           int
 	PlanePoints      int
 	Ablation         []string
@@ -92,6 +93,7 @@ var keys = []key{
 	{"efforts-judged", "of Qed: judged images", orNone(func(x *Experiment) *[]int { return &x.JudgedEfforts }, counts(func(x *Experiment) *[]int { return &x.JudgedEfforts }))},
 	{"boundary", "kinds of error whose boundary distances are measured", orNone(func(x *Experiment) *[]string { return &x.Boundary }, errorKinds)},
 	{"boundary-images", "images of these", count(func(x *Experiment) *int { return &x.BoundaryImages }, 1)},
+	{"proved", "images that are decided at every size of those errors of measured that move every element one way", count(func(x *Experiment) *int { return &x.Proved }, 0)},
 	{"planes", "decision planes, each through three images", count(func(x *Experiment) *int { return &x.Planes }, 0)},
 	{"plane-points", "the side of a plane", count(func(x *Experiment) *int { return &x.PlanePoints }, 2)},
 	{"ablation", "what is taken away: " + strings.Join(Ablations, ", "), orNone(func(x *Experiment) *[]string { return &x.Ablation }, words(func(x *Experiment) *[]string { return &x.Ablation }, func() []string { return Ablations }))},
