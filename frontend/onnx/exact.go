@@ -474,13 +474,13 @@ func (e *exactly) reduced(n *ir.Node, x *ir.Value, axes []int, reduce func(name 
 // softmax is that of the rows along an axis, which have a factor of their sum where the result's
 // scale is not 1/256.
 func (e *exactly) softmax(n *ir.Node, x *ir.Value, m mark, hint string) (*ir.Value, error) {
-	t := kernels.SoftmaxTable(x.Type.Quant.Scale)
+	s, axis := x.Type.Shape, n.Int(ir.AttrAxis)
+	length, f := s[axis], 256*m.Scale
+	t := kernels.SoftmaxTable(x.Type.Quant.Scale, kernels.FineSoftmaxBits(length, f))
 	wide := make([]int64, len(t))
 	for i, v := range t {
 		wide[i] = int64(v)
 	}
-	s, axis := x.Type.Shape, n.Int(ir.AttrAxis)
-	length := s[axis]
 	rows, perm := x, []int(nil)
 	if !isRows(x, axis) {
 		var err error
@@ -498,7 +498,7 @@ func (e *exactly) softmax(n *ir.Node, x *ir.Value, m mark, hint string) (*ir.Val
 		}
 		attrs = append(attrs, ir.AttrMask.Is(mask))
 	}
-	if f := 256 * m.Scale; f != 1 && f*float64(length) < 1<<15 && m.Zero == -128 && m.lo == -128 { // the sum of a row still fits 32 bits
+	if f != 1 && f*float64(length) < 1<<15 && m.Zero == -128 && m.lo == -128 { // the sum of a row still fits 32 bits
 		mul, shift, err := geometry.MultiplierFor(f)
 		if err != nil {
 			return nil, errInexact("%v", err)

@@ -3,7 +3,6 @@ package tflite_test
 import (
 	"bytes"
 	"context"
-	"math"
 	"strings"
 	"testing"
 
@@ -63,8 +62,7 @@ func elements(t *testing.T, f *weights.File, name string, v *ir.Value) (list [][
 	return list
 }
 
-// TestKerasNetworks holds 32 of 32 to the interpreter: integers of both sets of kernels to
-// the last one, where a softmax ends the network to one step.
+// TestKerasNetworks holds 32 of 32 to the interpreter, integers of both sets of kernels to the last one.
 func TestKerasNetworks(t *testing.T) {
 	for _, c := range kerasCases(t) {
 		network, format, _ := strings.Cut(c.Name, "_")
@@ -95,10 +93,6 @@ func TestKerasNetworks(t *testing.T) {
 			case network == "unet" && optimized: // whose kernels of elements round by the place in a vector
 				continue
 			}
-			step := 0.
-			if network == "cnn" || network == "mbse" || network == "attention" {
-				step = 1
-			}
 			p, err := interp.CompileInt(m)
 			require.NoError(t, err)
 			for k, x := range elements(t, f, "xi", m.Inputs[0]) {
@@ -109,7 +103,7 @@ func TestKerasNetworks(t *testing.T) {
 				got, err := p.Forward(context.Background(), q, 1)
 				require.NoError(t, err)
 				for i, y := range got {
-					require.LessOrEqual(t, math.Abs(float64(y)-want[k][i]), step, "%s, optimized: %v, sample %d, element %d: %d, not %v", c.Name, optimized, k, i, y, want[k][i])
+					require.Equal(t, want[k][i], float64(y), "%s, optimized: %v, sample %d, element %d: %d, not %v", c.Name, optimized, k, i, y, want[k][i])
 				}
 			}
 		}

@@ -70,14 +70,14 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 	}
 	scales, factors := make([]float32, shape[0]), make([]float64, shape[0])
 	b := make([]int64, shape[0])
-	isWide := v.Type.IsWide() && (bias == nil || bias.typ == int64Type) // sums of 64 bits, but of dense layers
+	in, isDense := v.Type.Quant.Scale, o.name == "FULLY_CONNECTED"
+	isWide := v.Type.IsWide() && (bias == nil && !isDense || bias != nil && bias.typ == int64Type) // sums of 64 bits, but of dense layers
 	if bias != nil {
 		if bias.typ != int32Type && !isWide {
 			return nil, errors.New("has a bias that is not int32, nor int64 with arguments of int16")
 		}
 		b = bias.ints()
 	}
-	in, isDense := v.Type.Quant.Scale, o.name == "FULLY_CONNECTED"
 	for c := range scales {
 		s := w.scale[c%len(w.scale)]
 		scales[c] = float32(s)

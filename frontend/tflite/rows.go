@@ -39,7 +39,7 @@ func softmax(im *importer, o *operator, x *operand) error {
 		if q.Scale != 1./256 || q.Zero != -128 {
 			return errors.New("has a result whose scale is not 1/256")
 		}
-		t := kernels.SoftmaxTable(v.Type.Quant.Scale)
+		t := kernels.SoftmaxTable(v.Type.Quant.Scale, kernels.FineSoftmaxBits(v.Type.Shape[axis], 1))
 		wide := make([]int64, len(t))
 		for i, e := range t {
 			wide[i] = int64(e)

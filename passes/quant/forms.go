@@ -134,7 +134,7 @@ func lowerSoftmax(l *lowering, n *ir.Node) error {
 		setFactor(l.m, n, mul, shift)
 		return nil
 	}
-	table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale)
+	table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale, kernels.SoftmaxBits)
 	setInts(l.m, n, ir.AttrTable, ir.I32, ir.Shape{len(table)}, widen(table))
 	if f := 256 * n.Out.Type.Quant.Scale; f != 1 {
 		mul, shift, err := geometry.MultiplierFor(f)

@@ -179,7 +179,7 @@ func TestIntStepsByHand(t *testing.T) {
 		table[i] = int64(uint8(int8(min((i-128)*2, 127))))
 	}
 	exps := make([]int64, 256)
-	for i, v := range kernels.SoftmaxTable(math.Ln2) {
+	for i, v := range kernels.SoftmaxTable(math.Ln2, kernels.SoftmaxBits) {
 		exps[i] = int64(v)
 	}
 	rows := ir.IntConst("rows", ir.Of(ir.I8), ir.Shape{3, 2}, []int64{1, 2, 3, 4, -5, -6})

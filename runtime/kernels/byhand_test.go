@@ -255,13 +255,13 @@ func TestR13ByHand(t *testing.T) {
 // first of two.
 func TestR15Ties(t *testing.T) {
 	y := make([]int8, 4)
-	SoftmaxInt(SoftmaxTable(1), []int8{-7, -7, -7, -7}, nil, y)
+	SoftmaxInt(SoftmaxTable(1, SoftmaxBits), []int8{-7, -7, -7, -7}, nil, y)
 	assert.Equal(t, []int8{-64, -64, -64, -64}, y)
-	SoftmaxInt(SoftmaxTable(1), []int8{5, 5, -128, 5}, nil, y)
+	SoftmaxInt(SoftmaxTable(1, SoftmaxBits), []int8{5, 5, -128, 5}, nil, y)
 	assert.Equal(t, []int8{-43, -43, -128, -43}, y, "256/3 is 85.3")
-	SoftmaxInt(SoftmaxTable(1), []int8{3}, nil, y[:1])
+	SoftmaxInt(SoftmaxTable(1, SoftmaxBits), []int8{3}, nil, y[:1])
 	assert.Equal(t, int8(127), y[0], "one answer is 255/256")
-	table := SoftmaxTable(math.Ln2)
+	table := SoftmaxTable(math.Ln2, SoftmaxBits)
 	assert.Equal(t, []int32{1 << 15, 1 << 14, 1 << 13, 1, 1, 0}, []int32{table[0], table[1], table[2], table[15], table[16], table[17]}, "2^-1 rounds up")
 	require.Len(t, table, 256)
 	SoftmaxInt(table, []int8{1, 0, -1, -2}, nil, y)

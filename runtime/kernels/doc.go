@@ -62,8 +62,8 @@
 //	    256 entries, a sigmoid at every 24th: the argument is multiplied by m/2^r, m below
 //	    2^15, rounded half up; the entries are 2^9 steps of it apart, of tanh 2^8; the
 //	    results between them lie on straight lines, and negative ones mirror positive ones.
-//	R15 Softmax: a table of exponentials by distance from the maximum and one
-//	    rounded division; scale 1/256, zero point -128. Of another scale the sum is first
+//	R15 Softmax: a table of exponentials by distance from the maximum, of 15 bits after the point,
+//	    or as many as short rows leave where a model has integers of its own, and one rounded division; scale 1/256, zero point -128. Of another scale the sum is first
 //	    multiplied by 256 times it, RQ, at least 1. Elements that a mask leaves out
 //	    are 0 and change no other; so are all where it leaves out all. Of i16: distances,
 //	    rescaled by R8 to 65535ths of 10, choose exponentials of 15 bits from a table as R14's;

@@ -73,15 +73,28 @@ func SoftmaxFloat(x []float32, mask []byte, y []float32) {
 
 func takesPart(mask []byte, i int) bool { return mask == nil || mask[i] != 0 }
 
-// softmaxOne is exp(0) in the table: with at most 2^16 elements their sum, and
-// 256 times one of them, stay below 2^31.
-const softmaxOne = 1 << 15
+// The bits after the point of exponentials in a softmax's table. Of the least, the sum of 2^16
+// exponentials and 256 times one of them stay below 2^31.
+const (
+	SoftmaxBits     = 15
+	mostSoftmaxBits = 22
+)
 
-// SoftmaxTable is round(2^15 * exp(-d*scale)) for d = 0..255 (R15).
-func SoftmaxTable(scale float64) []int32 {
+// FineSoftmaxBits are as many bits as rows of n elements leave, whose sum is multiplied by a factor: of models
+// that were made for another arithmetic, whose integers are the nearest ones to the reals.
+func FineSoftmaxBits(n int, factor float64) int {
+	bits := mostSoftmaxBits
+	for bits > SoftmaxBits && math.Ldexp(float64(n)*max(factor, 1), bits) > 1<<30 {
+		bits--
+	}
+	return bits
+}
+
+// SoftmaxTable is round(2^bits * exp(-d*scale)) for d = 0..255 (R15).
+func SoftmaxTable(scale float64, bits int) []int32 {
 	t := make([]int32, 256)
 	for d := range t {
-		t[d] = int32(math.Round(softmaxOne * math.Exp(-float64(float64(d)*scale))))
+		t[d] = int32(math.Round(math.Ldexp(math.Exp(-float64(float64(d)*scale)), bits)))
 	}
 	return t
 }

@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"math"
 	"math/rand"
 	"testing"
 
@@ -126,14 +127,48 @@ func TestR13(t *testing.T) {
 func TestR15(t *testing.T) {
 	x := []int8{-128, 10, 10, 127}
 	y := make([]int8, 4)
-	SoftmaxInt(SoftmaxTable(.05), x, nil, y)
+	SoftmaxInt(SoftmaxTable(.05, SoftmaxBits), x, nil, y)
 	ref := make([]float32, 4)
 	SoftmaxFloat([]float32{-128 * .05, .5, .5, 127 * .05}, nil, ref)
 	for i := range y {
 		assert.InDelta(t, ref[i], (float32(y[i])+128)/256, 1./256)
 	}
-	SoftmaxInt(SoftmaxTable(10), []int8{0, 127}, nil, y[:2])
+	SoftmaxInt(SoftmaxTable(10, SoftmaxBits), []int8{0, 127}, nil, y[:2])
 	assert.Equal(t, []int8{-128, 127}, y[:2], "one answer takes all but the last step")
+}
+
+// TestR15Fine: with as many bits as a row leaves, the integers are the nearest ones to the reals, but for
+// those beside a half; and every number of the kernel fits 32 bits.
+func TestR15Fine(t *testing.T) {
+	rng := rand.New(rand.NewSource(15))
+	for _, n := range []int{1, 2, 4, 10, 256} {
+		for range 300 {
+			scale, factor := math.Exp(rng.Float64()*5-6), []float64{1, 256. / 255, .25, 2}[rng.Intn(4)]
+			mul, shift, err := geometry.MultiplierFor(factor)
+			require.NoError(t, err)
+			x, y := make([]int8, n), make([]int8, n)
+			for i := range x {
+				x[i] = int8(rng.Intn(256) - 128)
+			}
+			SoftmaxScaledInt(SoftmaxTable(scale, FineSoftmaxBits(n, factor)), mul, shift, x, nil, y)
+			sum := 0.
+			for _, v := range x {
+				sum += math.Exp(scale * float64(v))
+			}
+			for i, v := range x {
+				want := math.Exp(scale*float64(v)) / sum * 256 / factor
+				assert.InDelta(t, min(want, 255), float64(y[i])+128, .5003, "%d elements, scale %g, factor %g", n, scale, factor)
+			}
+		}
+	}
+	for _, n := range []int{1, 255, 256, 257, 1 << 15, 1 << 16} {
+		for _, factor := range []float64{1, .1, 1.5} {
+			one := 1 << FineSoftmaxBits(n, factor)
+			assert.True(t, 256*one+n*one/2 < 1<<32 && (one == 1<<SoftmaxBits || float64(n*one)*factor < 1<<31), "%d elements, factor %g", n, factor)
+		}
+	}
+	assert.Equal(t, SoftmaxBits, FineSoftmaxBits(1<<16, 1))
+	assert.Greater(t, FineSoftmaxBits(256, 1), 20)
 }
 
 // TestEmbeddingWide looks up rows by indices of two bytes, kept in bounds.
@@ -154,7 +189,7 @@ func TestEmbeddingWide(t *testing.T) {
 
 // TestR15Mask: what a mask leaves out is 0 and changes nothing else, in both arithmetics.
 func TestR15Mask(t *testing.T) {
-	table := SoftmaxTable(.05)
+	table := SoftmaxTable(.05, SoftmaxBits)
 	y, few := make([]int8, 5), make([]int8, 3)
 	SoftmaxInt(table, []int8{10, 127, -5, 20, -128}, []byte{1, 0, 2, 255, 0}, y)
 	SoftmaxInt(table, []int8{10, -5, 20}, nil, few)
