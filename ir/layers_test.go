@@ -30,7 +30,7 @@ var layers = []string{
 	"passes/pass", "passes/validate", "passes/graph", "passes/quant/round", "passes/quant", "passes/tune", "passes/stream", "passes/machine", "passes/robust", "passes", "passes/stream/streamtest", "ir/passtest", "ir/kernel/kerneltest",
 	"codegen/network", "codegen/count", "codegen/llvm", "codegen/c", "codegen", "runtime/emu",
 	"runtime/certificate", root,
-	"cmd/internal/markers", "cmd/internal/tasks", "cmd/dnnc/internal/terminal", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/check", "cmd/dnnc/internal/metric", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/manual",
+	"cmd/internal/markers", "cmd/internal/tasks", "cmd/dnnc/internal/terminal", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/cluster", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/check", "cmd/dnnc/internal/metric", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/manual",
 	"cmd/dnnc/internal/program", "cmd/dnnc/internal/project", "cmd/dnnc/internal/verify", "cmd/dnnc/internal/chart", "cmd/dnnc/internal/certify", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/doctor", "cmd/dnnc/internal/bench", "cmd/dnnc/internal/fuzz", "cmd/dnnc/internal/compare", "cmd/dnnc/internal/pareto", "cmd/dnnc/internal/experiment", "cmd/dnnc/internal/command", "cmd/dnnc/internal/dnnctest", "cmd/dnnc", "cmd/sample", "cmd/tasks", "cmd/results", "cmd/proofs", "cmd/networks", "cmd/products", "cmd/keep", "cmd/bench", "cmd/same", "cmd/dist", "cmd/site", "cmd/mutate",
 }
 
@@ -66,6 +66,9 @@ func TestImportsFollowTheLayers(t *testing.T) {
 			dep, ours := name(imp), strings.HasPrefix(imp+"/", module)
 			if strings.Contains(imp, "llir") {
 				assert.Equal(t, "codegen/llvm", pkg, "only codegen/llvm knows LLVM")
+			}
+			if strings.Contains(imp, "nats-io") {
+				assert.Equal(t, "cmd/dnnc/internal/cluster", pkg, "only the package of clusters knows NATS")
 			}
 			if !ours {
 				continue

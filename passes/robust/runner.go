@@ -567,7 +567,6 @@ func (r *runner) identify(w io.Writer, on images) error {
 		fmt.Fprintln(w, e)
 	}
 	if !r.task.IsKL() {
-		fmt.Fprintln(w, r.task.Asked())
 		for i := range r.m.Outputs {
 			fmt.Fprintln(w, quant.ResultStep(r.m, i))
 		}
@@ -589,8 +588,10 @@ func (r *runner) identify(w io.Writer, on images) error {
 			return err
 		}
 	}
+	fmt.Fprintln(w, r.task.Asked())
 	m := *r.m
-	m.Within = 0 // which is of the target
+	m.Within = 0                                           // which is of the target
+	m.Tensors, m.Calib, m.Test, m.Tasks = nil, "", "", nil // where things lie, and what is printed above
 	fmt.Fprintln(w, &m)
 	return r.m.WriteReals(w, true)
 }

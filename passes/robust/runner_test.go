@@ -417,7 +417,15 @@ func TestIdentity(t *testing.T) {
 		}),
 		identity(func(m *ir.Module, _ *pass.Env) { m.Ops[1].Out.Range.Hi *= 2 }),
 	}
-	assert.Equal(t, list[0], identity(func(*ir.Module, *pass.Env) {}))
+	for what, same := range map[string]func(m *ir.Module, env *pass.Env){
+		"itself": func(*ir.Module, *pass.Env) {},
+		"moved": func(m *ir.Module, _ *pass.Env) {
+			m.Tensors, m.Calib, m.Test = []ir.TensorsFile{{Path: "moved.safetensors"}}, "a.npz", "b.npz"
+		},
+		"with more memory": func(_ *ir.Module, env *pass.Env) { env.MaxMemory = 1 << 20 },
+	} {
+		assert.Equal(t, list[0], identity(same), what)
+	}
 	m, env := realNetwork(t)
 	r, err := newRunner(m, env)
 	require.NoError(t, err)

@@ -165,6 +165,23 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Var(duration{&o.Time}, "time", "of -search qstar, which goes on for this `time`: 10s; Ctrl-C ends it, too, and ships the best so far")
 }
 
+// clustering is how a cluster is reached.
+func clustering(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Cluster, "cluster", "", "search with the workers of this NATS server, a `URL`: nats://127.0.0.1:4222 on this machine, tls://HOST:4222 elsewhere")
+	fs.StringVar(&o.Credentials, "credentials", "", "the `file` of a user's credentials for -cluster")
+	fs.StringVar(&o.ClusterName, "cluster-name", "", "first part of the names of the buckets that -cluster keeps, a `name` (default dnnc)")
+}
+
+// serving is of the server of a cluster.
+func serving(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Dir, "dir", "", "the `folder` of the server's buckets")
+	o.Listen = "127.0.0.1:4222"
+	fs.StringVar(&o.Listen, "listen", o.Listen, "the `address` that it listens at; one that other machines see needs -tls-cert and -tls-key")
+	fs.StringVar(&o.Token, "token", "", "a `file` whose line others name in their URL, tls://LINE@HOST:4222; needed where other machines see the server")
+	fs.StringVar(&o.Cert, "tls-cert", "", "the `file` of the server's certificate")
+	fs.StringVar(&o.Key, "tls-key", "", "the `file` of its key")
+}
+
 // sharing is of searches by several processes.
 func sharing(fs *flag.FlagSet, o *driver.Options) {
 	o.Workers = 1

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/cluster"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/graph"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/codegen"
@@ -80,11 +81,40 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 
 // search compiles the network, with other processes where the options say so.
 func (b *build) search(o Options, messages io.Writer) (*Result, error) {
+	if o.Cluster != "" {
+		return b.clustered(o, messages)
+	}
 	restore, err := o.split()
 	if err != nil {
 		return nil, err
 	}
 	defer restore()
+	return compile(b.ctx, o, b.out, messages, b.plan)
+}
+
+// clustered compiles the network over a cluster, to which it offers the search.
+func (b *build) clustered(o Options, messages io.Writer) (*Result, error) {
+	if o.Store != "" || o.Workers > 1 {
+		return nil, diag.New(diag.Pos{}, diag.BadValue, "-cluster keeps the answers itself, and its workers are other commands").WithHelp("dnnc worker -cluster %s, here and elsewhere, in place of -store and -workers", cluster.Public(o.Cluster))
+	}
+	x, err := cluster.Connect(b.ctx, o.joined())
+	if err != nil {
+		return nil, offline(err)
+	}
+	defer x.Close()
+	o.Answers = x.Store(b.ctx)
+	var end func()
+	o.Offer = func(words json.RawMessage, blobs map[string][]byte) (err error) {
+		if end, err = x.Publish(b.ctx, words, blobs); err != nil {
+			return offline(err)
+		}
+		return nil
+	}
+	defer func() {
+		if end != nil {
+			end()
+		}
+	}()
 	return compile(b.ctx, o, b.out, messages, b.plan)
 }
 

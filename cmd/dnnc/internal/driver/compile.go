@@ -36,8 +36,9 @@ type Result struct {
 	source    *ir.Module // as it was read
 	test      data.Batch // images to report on, once they were read
 	testFiles []certificate.Input
-	testArray []string // of that data set, as dataset.Data has them
-	arrays    []string // of the one that calibrates
+	testArray []string   // of that data set, as dataset.Data has them
+	arrays    []string   // of the one that calibrates
+	offered   data.Batch // images that calibrate, where workers get them
 
 	calibrated string  // hash of the images that ranges come from; "" where that is not known
 	folders    folders // that gave labels their names, of the first set that has some
@@ -167,6 +168,7 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 	defer bar.end()
 	v := validate.New(m, o.Seed)
 	var watch func(name string, m *ir.Module) error
+	var r *Result
 	c.Progress = bar.show
 	c.Observe = func(p *pass.Pass, took time.Duration, m *ir.Module) error {
 		bar.end()
@@ -178,10 +180,18 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 				return err
 			}
 		}
+		if p.Name == passes.Widened && o.Offer != nil && r.build.Searches() {
+			words, blobs, err := r.offer(o)
+			if err != nil {
+				return err
+			}
+			if err := o.Offer(words, blobs); err != nil {
+				return err
+			}
+		}
 		return watch(p.Name, m)
 	}
-	r, err := begin(o, m, c, messages)
-	if err != nil {
+	if r, err = begin(o, m, c, messages); err != nil {
 		return nil, err
 	}
 	if watch, err = r.dumps(o, out); err != nil {
@@ -219,6 +229,14 @@ func begin(o Options, m *ir.Module, c dnnc.Config, messages io.Writer) (r *Resul
 		r.Tensors = append(r.Tensors, f.Path)
 	}
 	r.calibration(o, &c)
+	if o.Offer != nil {
+		load := c.Calibration
+		c.Calibration = func(n int) (b data.Batch, err error) {
+			b, err = load(n)
+			r.offered = b
+			return b, err
+		}
+	}
 	c.Warn = func(w *diag.Warning) { o.Warnings.Say(messages, w) }
 	if r.build, err = dnnc.Begin(m, c); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package driver
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/cells"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
@@ -40,9 +42,13 @@ type Options struct {
 	Fix, Formats                          []string
 	Budget                                pass.Budget
 	Search, Objective, Checkpoint         string
-	Store                                 string   // folder of answers that searches share; "" for none
-	Workers                               int      // processes that search, this one among them; 0 and 1 are this one alone
-	Words                                 []string // of the command, for processes that search with it
+	Store                                 string                                                     // folder of answers that searches share; "" for none
+	Answers                               cells.Store                                                // that are shared by a cluster; nil of none
+	Offer                                 func(words json.RawMessage, blobs map[string][]byte) error // a search to that cluster
+	Cluster, Credentials, ClusterName     string                                                     // URL of one, file of a user's credentials, first part of its buckets' names
+	Listen, Dir, Cert, Key, Token         string                                                     // of the server of a cluster
+	Workers                               int                                                        // processes that search, this one among them; 0 and 1 are this one alone
+	Words                                 []string                                                   // of the command, for processes that search with it
 	MinBits, MaxBits                      float64
 	Time                                  time.Duration   // of a search; 0 is its own measure
 	Soon                                  context.Context // done when the user wants what there is; nil is never
@@ -228,7 +234,10 @@ func (o *Options) values() (c dnnc.Config, err error) {
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Tune: o.Tune, Fix: map[string]ir.Elem{},
 	}
 	if o.Store != "" {
-		c.Store = &store{dir: o.Store}
+		c.Store = &counted{Store: &folder{dir: o.Store}}
+	}
+	if o.Answers != nil {
+		c.Store = o.Answers
 	}
 	if err := c.Check(); err != nil {
 		return c, err

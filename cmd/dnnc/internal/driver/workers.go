@@ -23,60 +23,84 @@ import (
 	"github.com/dnnc/dnnc/runtime/cells"
 )
 
-// store is the folder of -store: opened when a search first asks, and counted.
-type store struct {
-	dir             string
-	once            sync.Once
-	folder          *cells.Folder
-	err             error
-	computed, taken atomic.Int64 // answers
+// folder is the store of -store, opened when a search first asks.
+type folder struct {
+	dir    string
+	once   sync.Once
+	opened *cells.Folder
+	err    error
 }
 
-func (s *store) open() (*cells.Folder, error) {
-	s.once.Do(func() { s.folder, s.err = cells.Open(s.dir) })
-	return s.folder, s.named(s.err)
+func (f *folder) open() (*cells.Folder, error) {
+	f.once.Do(func() { f.opened, f.err = cells.Open(f.dir) })
+	return f.opened, f.named(f.err)
 }
 
 // named is an error of the store with the flag and the folder.
-func (s *store) named(err error) error {
+func (f *folder) named(err error) error {
 	if err == nil {
 		return nil
 	}
-	return diag.New(diag.Pos{}, diag.BadOutput, "-store %s: %v", s.dir, err)
+	return diag.New(diag.Pos{}, diag.BadOutput, "-store %s: %v", f.dir, err)
 }
 
-func (s *store) Get(k cells.Key) (answer []byte, ok bool, err error) {
-	f, err := s.open()
+func (f *folder) Get(k cells.Key) (answer []byte, ok bool, err error) {
+	s, err := f.open()
 	if err != nil {
 		return nil, false, err
 	}
-	if answer, ok, err = f.Get(k); ok {
-		s.taken.Add(1)
-	}
-	return answer, ok, s.named(err)
+	answer, ok, err = s.Get(k)
+	return answer, ok, f.named(err)
 }
 
-func (s *store) Put(k cells.Key, answer []byte) error {
-	f, err := s.open()
+func (f *folder) Put(k cells.Key, answer []byte) error {
+	s, err := f.open()
 	if err != nil {
 		return err
 	}
-	s.computed.Add(1)
-	return s.named(f.Put(k, answer))
+	return f.named(s.Put(k, answer))
 }
 
-func (s *store) Claim(k cells.Key) (release func(), ok bool, err error) {
-	f, err := s.open()
+func (f *folder) Claim(k cells.Key) (release func(), ok bool, err error) {
+	s, err := f.open()
 	if err != nil {
 		return nil, false, err
 	}
-	release, ok, err = f.Claim(k)
-	return release, ok, s.named(err)
+	release, ok, err = s.Claim(k)
+	return release, ok, f.named(err)
+}
+
+// counted counts the answers of a store that this process computes and takes.
+type counted struct {
+	cells.Store
+	computed, taken atomic.Int64
+}
+
+func (c *counted) Get(k cells.Key) (answer []byte, ok bool, err error) {
+	if answer, ok, err = c.Store.Get(k); ok {
+		c.taken.Add(1)
+	}
+	return answer, ok, err
+}
+
+func (c *counted) Put(k cells.Key, answer []byte) error {
+	c.computed.Add(1)
+	return c.Store.Put(k, answer)
 }
 
 // Work searches as a build with the same options does, over the same store, and writes
 // nothing else.
 func Work(ctx context.Context, o Options, out, messages io.Writer) error {
+	switch {
+	case o.Cluster != "" && (o.Input != "" || o.Store != ""):
+		return diag.New(diag.Pos{}, diag.BadValue, "a worker of -cluster gets network and data from builds, and has no -store").WithHelp("dnnc worker -cluster %s", o.Cluster)
+	case o.Cluster != "":
+		ctx, stop := withParent(ctx)
+		defer stop()
+		return workFor(ctx, o, out)
+	case o.Input == "" || o.Target == "":
+		return diag.New(diag.Pos{}, diag.BadValue, "dnnc worker needs the network and the flags of a build with -store, or a -cluster")
+	}
 	if o.Store == "" {
 		return diag.New(diag.Pos{}, diag.BadValue, "dnnc worker shares a search by the folder of -store, which is not named").WithHelp("give the build and its workers the same -store")
 	}
@@ -93,7 +117,7 @@ func Work(ctx context.Context, o Options, out, messages io.Writer) error {
 	if !r.build.Searches() {
 		return diag.New(diag.Pos{}, diag.BadValue, "the build searches nothing: the formats of %s are chosen already", o.Input)
 	}
-	s := r.Config.Store.(*store)
+	s := r.Config.Store.(*counted)
 	fmt.Fprintf(out, "the search is done: this worker computed %d answers and took %d from others\n", s.computed.Load(), s.taken.Load())
 	return nil
 }

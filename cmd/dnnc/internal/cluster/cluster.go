@@ -1,0 +1,372 @@
+// Package cluster spreads a search over machines by NATS JetStream: answers and claims are a
+// store of runtime/cells in key-value buckets, and a job, of which the network and its images are
+// blobs of an object store, tells workers what to search. No other package knows NATS.
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dnnc/dnnc/ir/version"
+	"github.com/dnnc/dnnc/runtime/cells"
+)
+
+// Config is how a cluster is reached.
+type Config struct {
+	URL         string // nats://host:port, tls://host:port; several with commas between them
+	Credentials string // file of a user's JWT and key; "" for none
+	Name        string // first part of the buckets' names; "" is DefaultName
+}
+
+// DefaultName is the first part of the names of buckets.
+const DefaultName = "dnnc"
+
+// The limits of what is taken from a cluster.
+const (
+	maxAnswer = 1 << 20
+	maxJob    = 1 << 20
+	maxBlob   = 8 << 30
+)
+
+// lease is the time after which a claim or a job that nobody renews is void; they are renewed
+// several times in it.
+const (
+	lease = 12 * time.Second
+	renew = lease / 4
+)
+
+// What computes equal bits.
+const (
+	thisVersion = version.Compiler
+	thisArch    = runtime.GOARCH
+)
+
+// blobLife is the time that networks and images stay in a cluster; a build sends them again.
+const blobLife = 7 * 24 * time.Hour
+
+// patience is the time that one request may take.
+const patience = 20 * time.Second
+
+// Cluster is a connection to one.
+type Cluster struct {
+	url                   string
+	conn                  *nats.Conn
+	answers, claims, jobs jetstream.KeyValue
+	blobs                 jetstream.ObjectStore
+}
+
+// Connect connects to a cluster, and makes the buckets that it lacks. Networks leave the machine
+// by TLS alone.
+func Connect(ctx context.Context, c Config) (*Cluster, error) {
+	if err := isSafe(c.URL); err != nil {
+		return nil, err
+	}
+	options := []nats.Option{nats.Name("dnnc"), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second), nats.Timeout(patience / 4)}
+	if c.Credentials != "" {
+		options = append(options, nats.UserCredentials(c.Credentials))
+	}
+	conn, err := nats.Connect(c.URL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", Public(c.URL), err)
+	}
+	x := &Cluster{url: Public(c.URL), conn: conn}
+	if err := x.buckets(ctx, c.Name); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("%s: %w", x.url, err)
+	}
+	return x, nil
+}
+
+func (x *Cluster) buckets(ctx context.Context, name string) error {
+	if name == "" {
+		name = DefaultName
+	}
+	js, err := jetstream.New(x.conn)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, b := range []struct {
+		to   *jetstream.KeyValue
+		name string
+		most int32
+		ttl  time.Duration
+	}{{&x.answers, "answers", maxAnswer, 0}, {&x.claims, "claims", 256, lease}, {&x.jobs, "jobs", maxJob, lease}} {
+		c := jetstream.KeyValueConfig{Bucket: name + "-" + b.name, MaxValueSize: b.most, TTL: b.ttl}
+		if *b.to, err = js.CreateOrUpdateKeyValue(ctx, c); err != nil {
+			return err
+		}
+	}
+	x.blobs, err = js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: name + "-blobs", TTL: blobLife})
+	return err
+}
+
+// Close ends the connection.
+func (x *Cluster) Close() { x.conn.Close() }
+
+// Public is a URL without what is secret in it: a password, or a token in its place.
+func Public(list string) string {
+	var all []string
+	for _, one := range strings.Split(list, ",") {
+		u, err := url.Parse(strings.TrimSpace(one))
+		if err != nil {
+			all = append(all, "?")
+			continue
+		}
+		u.User = nil
+		all = append(all, u.String())
+	}
+	return strings.Join(all, ",")
+}
+
+// isSafe refuses addresses to which bytes would go as they are: all but TLS and this machine.
+func isSafe(list string) error {
+	for _, one := range strings.Split(list, ",") {
+		u, err := url.Parse(strings.TrimSpace(one))
+		if err != nil || u.Host == "" {
+			return errors.New("the URL is no address of a NATS server; one is nats://127.0.0.1:4222 or tls://host:4222")
+		}
+		switch u.Scheme {
+		case "tls", "wss":
+		case "nats", "ws":
+			if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+				return fmt.Errorf("%s: a network and its images would leave this machine without TLS; tls://%s asks for it", Public(one), u.Host)
+			}
+		default:
+			return fmt.Errorf("%s: the schemes are nats and ws, on this machine alone, and tls and wss", Public(one))
+		}
+	}
+	return nil
+}
+
+// Store is the store of answers.
+func (x *Cluster) Store(ctx context.Context) cells.Store { return &store{Cluster: x, ctx: ctx} }
+
+type store struct {
+	*Cluster
+	ctx context.Context
+}
+
+func (s *store) within() (context.Context, func()) { return context.WithTimeout(s.ctx, patience) }
+
+func (s *store) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", s.url, err)
+}
+
+func (s *store) Get(k cells.Key) (answer []byte, ok bool, err error) {
+	ctx, cancel := s.within()
+	defer cancel()
+	e, err := s.answers.Get(ctx, k.String())
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, s.failed(err)
+	}
+	return e.Value(), true, nil
+}
+
+func (s *store) Put(k cells.Key, answer []byte) error {
+	ctx, cancel := s.within()
+	defer cancel()
+	_, err := s.answers.Put(ctx, k.String(), answer)
+	return s.failed(err)
+}
+
+// Claim makes a key that lives for a lease, and renews it.
+func (s *store) Claim(k cells.Key) (release func(), ok bool, err error) {
+	ctx, cancel := s.within()
+	defer cancel()
+	_, err = s.claims.Create(ctx, k.String(), nil)
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, s.failed(err)
+	}
+	end := s.keep(s.claims, k.String(), nil)
+	return func() {
+		end()
+		ctx, cancel := s.within()
+		defer cancel()
+		_ = s.claims.Delete(ctx, k.String()) // else its lease ends
+	}, true, nil
+}
+
+// keep renews a key until end is called.
+func (x *Cluster) keep(kv jetstream.KeyValue, key string, value []byte) (end func()) {
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(renew):
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), renew)
+			_, _ = kv.Put(ctx, key, value)
+			cancel()
+		}
+	})
+	return func() { close(done); all.Wait() }
+}
+
+// Job is a search that workers may join: what to search, in words, and the names of blobs by what they are.
+type Job struct {
+	Version string            `json:"version"` // of dnnc
+	Arch    string            `json:"arch"`    // of the processors that compute equal bits
+	Words   json.RawMessage   `json:"words"`
+	Blobs   map[string]string `json:"blobs"`
+}
+
+// Publish offers a job until end is called. Blobs that the cluster has already are not sent again.
+func (x *Cluster) Publish(ctx context.Context, words json.RawMessage, blobs map[string][]byte) (end func(), err error) {
+	j := Job{Version: thisVersion, Arch: thisArch, Words: words, Blobs: map[string]string{}}
+	for what, content := range blobs {
+		hash := sha256.Sum256(content)
+		name := hex.EncodeToString(hash[:])
+		j.Blobs[what] = name
+		if info, err := x.blobs.GetInfo(ctx, name); err == nil && info.Size == uint64(len(content)) {
+			continue
+		}
+		if _, err := x.blobs.PutBytes(ctx, name, content); err != nil {
+			return nil, fmt.Errorf("%s: %w", x.url, err)
+		}
+	}
+	text, err := json.Marshal(j)
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(text)
+	name := hex.EncodeToString(hash[:])
+	if _, err := x.jobs.Put(ctx, name, text); err != nil {
+		return nil, fmt.Errorf("%s: %w", x.url, err)
+	}
+	stop := x.keep(x.jobs, name, text)
+	return func() {
+		stop()
+		ctx, cancel := context.WithTimeout(context.Background(), renew)
+		defer cancel()
+		_ = x.jobs.Delete(ctx, name) // else its lease ends
+	}, nil
+}
+
+// blob is a blob by its hash.
+func (x *Cluster) blob(ctx context.Context, name string) ([]byte, error) {
+	info, err := x.blobs.GetInfo(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size > maxBlob {
+		return nil, fmt.Errorf("a blob of %d bytes", info.Size)
+	}
+	o, err := x.blobs.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	content, err := io.ReadAll(io.LimitReader(o, int64(info.Size)))
+	if err != nil {
+		return nil, err
+	}
+	if hash := sha256.Sum256(content); hex.EncodeToString(hash[:]) != name {
+		return nil, errors.New("a blob is not what its name says")
+	}
+	return content, nil
+}
+
+// Work takes part in jobs, one after the other, until ctx ends: run searches one. A job that ends stops it. say is told of
+// jobs that are begun, done, failed, and of those that are not for this worker.
+func (x *Cluster) Work(ctx context.Context, say func(format string, args ...any), run func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error) error {
+	seen := map[string]bool{}
+	for {
+		list, err := x.jobs.Keys(ctx)
+		if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) && ctx.Err() == nil {
+			say("%s: %v", x.url, err)
+		}
+		for _, name := range list {
+			if !seen[name] && ctx.Err() == nil {
+				seen[name] = true
+				x.join(ctx, name, say, run)
+			}
+		}
+		for name := range seen { // one that is offered again is a new one
+			if !slices.Contains(list, name) {
+				delete(seen, name)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second / 2):
+		}
+	}
+}
+
+// join takes part in one job.
+func (x *Cluster) join(ctx context.Context, name string, say func(format string, args ...any), run func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error) {
+	short := name[:min(8, len(name))]
+	e, err := x.jobs.Get(ctx, name)
+	if err != nil {
+		return // it has ended
+	}
+	var j Job
+	if err := json.Unmarshal(e.Value(), &j); err != nil {
+		say("job %s: %v", short, err)
+		return
+	}
+	if j.Version != thisVersion || j.Arch != thisArch {
+		say("job %s is of dnnc %q on %q; this is dnnc %s on %s, whose numbers may have other bits: it takes no part", short, j.Version, j.Arch, thisVersion, thisArch)
+		return
+	}
+	blobs := map[string][]byte{}
+	for what, hash := range j.Blobs {
+		if blobs[what], err = x.blob(ctx, hash); err != nil {
+			say("job %s: its %q: %v", short, what, err)
+			return
+		}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { // until the job ends
+		for ctx.Err() == nil {
+			if _, err := x.jobs.Get(ctx, name); errors.Is(err, jetstream.ErrKeyNotFound) {
+				stop()
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(renew):
+			}
+		}
+	}()
+	say("job %s: begun", short)
+	err = run(ctx, j.Words, blobs)
+	switch {
+	case ctx.Err() != nil:
+		say("job %s: ended by others", short)
+	case err != nil:
+		say("job %s: %v", short, err)
+	default:
+		say("job %s: done", short)
+	}
+}

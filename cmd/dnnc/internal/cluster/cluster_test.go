@@ -1,0 +1,229 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/runtime/cells"
+)
+
+// serve runs a server for the time of a test.
+func serve(t *testing.T) (url string) {
+	ctx, stop := context.WithCancel(context.Background())
+	ready, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- Serve(ctx, Serving{Listen: "127.0.0.1:0", Dir: t.TempDir()}, func(url string) { ready <- url })
+	}()
+	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
+	select {
+	case url = <-ready:
+	case err := <-ended:
+		ended <- nil
+		require.NoError(t, err)
+	}
+	return url
+}
+
+func connect(t *testing.T, url string) *Cluster {
+	x, err := Connect(context.Background(), Config{URL: url})
+	require.NoError(t, err)
+	t.Cleanup(x.Close)
+	return x
+}
+
+// TestAddresses: bytes leave the machine by TLS alone, and what is secret in an address is in no message.
+func TestAddresses(t *testing.T) {
+	for address, want := range map[string]string{
+		"nats://127.0.0.1:4222": "", "nats://localhost": "", "nats://[::1]:1": "", "ws://127.0.0.1:80": "", "tls://farm:4222": "", "tls://a:1, tls://b:1": "", "nats://127.8.8.8:1": "",
+		"nats://farm:4222":               "nats://farm:4222: a network and its images would leave this machine without TLS; tls://farm:4222 asks for it",
+		"nats://hush:secret@10.0.0.1:1":  "nats://10.0.0.1:1: a network and its images would leave this machine without TLS; tls://10.0.0.1:1 asks for it",
+		"tls://farm:1,nats://farm:1":     "nats://farm:1: a network",
+		"nats://127.0.0.1.example.com:1": "nats://127.0.0.1.example.com:1: a network",
+		"http://secret@127.0.0.1":        "http://127.0.0.1: the schemes are",
+		"127.0.0.1:4222":                 "no address of a NATS server",
+		"":                               "no address of a NATS server",
+		"nats://":                        "no address of a NATS server",
+	} {
+		err := isSafe(address)
+		if want == "" {
+			assert.NoError(t, err, address)
+			continue
+		}
+		require.Error(t, err, address)
+		assert.Contains(t, err.Error(), want)
+		assert.NotContains(t, err.Error(), "secret")
+		assert.NotContains(t, err.Error(), "hush")
+		_, err = Connect(context.Background(), Config{URL: address})
+		assert.Error(t, err)
+	}
+	assert.Equal(t, "tls://a:1,nats://b", Public("tls://token@a:1,nats://user:pass@b"))
+	assert.Equal(t, "?", Public("nats://a b:c@"), "what is no URL is not repeated")
+}
+
+// TestServersSeenByOthers have TLS and a token.
+func TestServersSeenByOthers(t *testing.T) {
+	never := func(string) { t.Error("it serves") }
+	for _, c := range []struct {
+		s    Serving
+		want string
+	}{
+		{Serving{Listen: "0.0.0.0:0"}, "a certificate and its key are needed"},
+		{Serving{Listen: ":0"}, "a certificate and its key are needed"},
+		{Serving{Listen: "127.0.0.1"}, "missing port"},
+		{Serving{Listen: "127.0.0.1:many"}, "no number"},
+		{Serving{Listen: "127.0.0.1:0", Cert: "none", Key: "none"}, "no such file"},
+	} {
+		c.s.Dir = t.TempDir()
+		assert.ErrorContains(t, Serve(context.Background(), c.s, never), c.want)
+	}
+	url := serve(t)
+	taken := Serving{Listen: strings.TrimPrefix(url, "nats://"), Dir: t.TempDir()}
+	assert.Error(t, Serve(context.Background(), taken, never), "the port is in use")
+}
+
+// TestStore: answers are computed once by any number of processes, and outlive those.
+func TestStore(t *testing.T) {
+	url := serve(t)
+	var computed atomic.Int32
+	var all sync.WaitGroup
+	const processes, questions = 4, 12
+	for range processes {
+		s := connect(t, url).Store(context.Background())
+		all.Go(func() {
+			for q := range questions {
+				got, err := cells.Answer(context.Background(), s, cells.KeyOf(q), func() (float64, error) { computed.Add(1); return float64(q) / 3, nil })
+				assert.NoError(t, err)
+				assert.Equal(t, float64(q)/3, got)
+			}
+		})
+	}
+	all.Wait()
+	assert.EqualValues(t, questions, computed.Load())
+
+	a, b := connect(t, url), connect(t, url)
+	release, ok, err := a.Store(context.Background()).Claim(cells.Key{1})
+	require.NoError(t, err)
+	require.True(t, ok)
+	_, ok, err = b.Store(context.Background()).Claim(cells.Key{1})
+	require.NoError(t, err)
+	assert.False(t, ok)
+	release()
+	release, ok, err = b.Store(context.Background()).Claim(cells.Key{1})
+	require.NoError(t, err)
+	assert.True(t, ok)
+	release()
+
+	other, err := Connect(context.Background(), Config{URL: url, Name: "other"})
+	require.NoError(t, err)
+	defer other.Close()
+	_, ok, err = cells.Have[float64](other.Store(context.Background()), cells.KeyOf(1))
+	require.NoError(t, err)
+	assert.False(t, ok, "buckets of another name")
+
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	_, _, err = a.Store(ctx).Get(cells.Key{2})
+	assert.ErrorContains(t, err, Public(url))
+}
+
+// TestLeases: what a process that was killed has in hand is void after a lease.
+func TestLeases(t *testing.T) {
+	if os.Getenv("DNNC_FULL") == "" {
+		t.Skip("takes the time of a lease")
+	}
+	url := serve(t)
+	a, b := connect(t, url), connect(t, url)
+	_, err := a.claims.Create(context.Background(), cells.Key{1}.String(), nil) // which nobody renews
+	require.NoError(t, err)
+	_, ok, err := a.Store(context.Background()).Claim(cells.Key{2})
+	require.NoError(t, err)
+	require.True(t, ok)
+	claims := func(k cells.Key) bool {
+		_, ok, err := b.Store(context.Background()).Claim(k)
+		require.NoError(t, err)
+		return ok
+	}
+	require.False(t, claims(cells.Key{1}))
+	require.Eventually(t, func() bool { return claims(cells.Key{1}) }, 3*lease, lease/10)
+	time.Sleep(lease)
+	assert.False(t, claims(cells.Key{2}), "its holder renews it")
+}
+
+// TestJobs: workers get the words and blobs of a job, once; not those of another version, or blobs that are not what their names say;
+// a job that ends ends their work.
+func TestJobs(t *testing.T) {
+	url := serve(t)
+	x, w := connect(t, url), connect(t, url)
+	ctx, stop := context.WithCancel(context.Background())
+	var mu sync.Mutex
+	var said []string
+	has := func(text string) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return strings.Contains(strings.Join(said, "\n"), text)
+		}
+	}
+	began, worked := make(chan string, 10), make(chan error, 1)
+	go func() {
+		worked <- w.Work(ctx, func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, fmt.Sprintf(format, args...))
+		}, func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error {
+			began <- fmt.Sprintf("%s %d %s", words, len(blobs["large"]), blobs["small"])
+			if bytes.Contains(words, []byte("long")) {
+				<-ctx.Done()
+			}
+			if bytes.Contains(words, []byte("fails")) {
+				return fmt.Errorf("it fails")
+			}
+			return nil
+		})
+	}()
+	large := bytes.Repeat([]byte("0123456789"), 300_000)
+	end, err := x.Publish(context.Background(), json.RawMessage(`{"a":"quick"}`), map[string][]byte{"large": large, "small": []byte("s")})
+	require.NoError(t, err)
+	assert.Equal(t, `{"a":"quick"} 3000000 s`, <-began)
+	require.Eventually(t, has(": done"), time.Minute, time.Millisecond)
+	end()
+	end, err = x.Publish(context.Background(), json.RawMessage(`{"a":"long"}`), map[string][]byte{"large": large})
+	require.NoError(t, err)
+	assert.Equal(t, `{"a":"long"} 3000000 `, <-began)
+	end()
+	require.Eventually(t, has("ended by others"), time.Minute, time.Millisecond)
+	end, err = x.Publish(context.Background(), json.RawMessage(`{"a":"fails"}`), nil)
+	require.NoError(t, err)
+	<-began
+	require.Eventually(t, has(": it fails"), time.Minute, time.Millisecond)
+	end()
+
+	for text, want := range map[string]string{
+		`{"version":"0.0.1","arch":"amd64"}`: `is of dnnc "0.0.1" on "amd64"`,
+		"no job":                             "invalid character",
+		fmt.Sprintf(`{"version":%q,"arch":%q,"blobs":{"x":"none"}}`, thisVersion, thisArch): `its "x": `,
+	} {
+		_, err := x.jobs.Put(context.Background(), fmt.Sprintf("job-%d", len(text)), []byte(text))
+		require.NoError(t, err)
+		require.Eventually(t, has(want), time.Minute, time.Millisecond, text)
+	}
+	_, err = x.blobs.PutString(context.Background(), "abc", "not what it says")
+	require.NoError(t, err)
+	_, err = x.jobs.Put(context.Background(), "forged", fmt.Appendf(nil, `{"version":%q,"arch":%q,"blobs":{"y":"abc"}}`, thisVersion, thisArch))
+	require.NoError(t, err)
+	require.Eventually(t, has("a blob is not what its name says"), time.Minute, time.Millisecond)
+	stop()
+	require.NoError(t, <-worked)
+	assert.Empty(t, began)
+}

@@ -1,0 +1,165 @@
+package driver_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/runtime/data"
+)
+
+// TestJobsAskTheSameQuestions: a worker that has nothing but a job finds every answer that the build has left: its network,
+// images, errors and task are the same to the last bit.
+func TestJobsAskTheSameQuestions(t *testing.T) {
+	kinds, sensors := dnnctest.KindsFolder(t), dnnctest.SensorsFolder(t)
+	for what, set := range map[string]func(o *driver.Options){
+		"classes":        func(o *driver.Options) { o.Input, o.Calib = kinds("classes.dnn"), kinds("labelled.npz") },
+		"without labels": func(o *driver.Options) { o.Input, o.Calib, o.Task = kinds("logits.dnn"), kinds("data.npz"), "classes" },
+		"of noise":       func(o *driver.Options) { o.Input = kinds("classes.dnn") },
+		"two results": func(o *driver.Options) {
+			o.Input, o.Calib, o.Task = kinds("detector.dnn"), kinds("data.npz"), "fc=classes, box=values weight: 2"
+		},
+		"values":     func(o *driver.Options) { o.Input, o.Calib = sensors("sensors.dnn"), sensors("sensors.npz") },
+		"time first": func(o *driver.Options) { o.Input, o.Calib = sensors("steps.dnn"), sensors("steps.npz") },
+		"two inputs": func(o *driver.Options) {
+			o.Input, o.Calib, o.Errors = sensors("both.dnn"), sensors("both.npz"), "gaussian=0.1"
+		},
+		"of several wishes": func(o *driver.Options) {
+			o.Input, o.Calib, o.Objective, o.Fix, o.Activations, o.MinBits = kinds("seg.dnn"), kinds("data.npz"), "worst", []string{"conv=odd3"}, "percentile,16", 2
+			o.Task = "values"
+		},
+		"guided by gradients": func(o *driver.Options) {
+			o.Input, o.Calib, o.Errors = kinds("classes.dnn"), kinds("labelled.npz"), "light=0.1"
+		},
+		"for a share": func(o *driver.Options) {
+			o.Input, o.Calib, o.Task, o.Budget.Bits = kinds("logits.dnn"), kinds("more.npz"), "classes", 0
+		},
+		"a method of others": func(o *driver.Options) {
+			o.Input, o.Calib, o.Search = kinds("classes.dnn"), kinds("labelled.npz"), "greedy-nearest"
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			o := driver.Defaults()
+			o.Target, o.Level, o.Images, o.Errors, o.Seed = "x86_64", "robust", 40, "gaussian=0.1", 3
+			o.Budget.Bits, o.Formats = 3, []string{"odd1", "odd3", "odd5", "vec4x16"}
+			o.Output, o.Emit, o.StopAfter, o.Store = filepath.Join(dir, "net.dnn"), []string{"ir"}, "robust", filepath.Join(dir, "store")
+			o.Budget.FreeCycles, o.Budget.FreeRAM = true, true
+			set(&o)
+			var words json.RawMessage
+			var blobs map[string][]byte
+			o.Offer = func(w json.RawMessage, b map[string][]byte) error { words, blobs = w, b; return nil }
+			require.NoError(t, driver.Build(context.Background(), o, io.Discard, io.Discard))
+			require.NotEmpty(t, words)
+			computed, taken, err := driver.Take(words, blobs, o.Store)
+			require.NoError(t, err)
+			assert.Zero(t, computed)
+			assert.Positive(t, taken)
+		})
+	}
+}
+
+// TestJobsOfOthers: a job that no dnnc wrote is an error and writes nothing beside its own folder.
+func TestJobsOfOthers(t *testing.T) {
+	good, _, err := driver.Packed(data.Batch{N: 1, Shape: []int{1, 8, 8}, X: make([]float32, 64)})
+	require.NoError(t, err)
+	require.Equal(t, 1, good.N)
+	for words, blobs := range map[string]map[string][]byte{
+		"[":                    nil,
+		"{}":                   {"../out": []byte("x")},
+		`{"Target":"x86_64"}`:  {"network.dnn": []byte("network"), "images": []byte("none")},
+		`{"Target":"unknown"}`: {},
+	} {
+		computed, _, err := driver.Take(json.RawMessage(words), blobs, t.TempDir())
+		assert.Error(t, err, words)
+		assert.Zero(t, computed)
+	}
+	for _, text := range [][]byte{nil, {1}, bytes.Repeat([]byte{255}, 100)} {
+		_, err := driver.Unpack(text)
+		assert.ErrorContains(t, err, "the images of the job")
+	}
+}
+
+// TestPackedImages: a byte an element where there are few levels, and every bit in any case.
+func TestPackedImages(t *testing.T) {
+	few, many := make([]float32, 4000), make([]float32, 4000)
+	for i := range few {
+		few[i], many[i] = float32(i%256)/255, float32(i)/7
+	}
+	odd := []float32{0, float32(math.Copysign(0, -1)), float32(math.NaN()), float32(math.Inf(1)), math.SmallestNonzeroFloat32}
+	for _, c := range []struct {
+		x    []float32
+		most int // bytes
+	}{{few, 7000}, {many, 24000}, {odd, 1000}} {
+		b := data.Batch{N: 1, Shape: []int{len(c.x)}, X: c.x, Levels: true, Labels: []int{3}, At: []int{7}, Places: []string{"a.png"}}
+		got, bytes, err := driver.Packed(b)
+		require.NoError(t, err)
+		assert.LessOrEqual(t, bytes, c.most)
+		for i, x := range c.x {
+			require.Equal(t, math.Float32bits(x), math.Float32bits(got.X[i]))
+		}
+		got.X, b.X = nil, nil
+		assert.Equal(t, b, got)
+	}
+}
+
+// TestClusters: a build over a server that others run has the bytes of one alone, with workers and without, and a second one takes
+// its answers; workers wait for more.
+func TestClusters(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	dir := path("")
+	start := func(words ...string) (first string, stop func()) {
+		c := dnnctest.StandIn(t, dir, words...)
+		out, err := c.StdoutPipe()
+		require.NoError(t, err)
+		c.Stderr = os.Stderr
+		require.NoError(t, c.Start())
+		r := bufio.NewReader(out)
+		first, err = r.ReadString('\n')
+		require.NoError(t, err)
+		return first, func() {
+			_ = syscall.Kill(-c.Process.Pid, syscall.SIGINT)
+			_, _ = io.Copy(io.Discard, r)
+			assert.NoError(t, c.Wait())
+		}
+	}
+	first, stop := start("cluster", "-dir", "buckets", "-listen", "127.0.0.1:0")
+	defer stop()
+	url := strings.Fields(first)[2]
+	require.True(t, strings.HasPrefix(url, "nats://127.0.0.1:"), first)
+	build := func(out string, args ...string) string {
+		text, err := dnnctest.StandIn(t, dir, append(sharedSearch(out), args...)...).CombinedOutput()
+		require.NoError(t, err, string(text))
+		return string(dnnctest.Contents(t, dir, out)[out])
+	}
+	alone := build("alone.dnn")
+	assert.Equal(t, alone, build("net.dnn", "-cluster", url), "without workers")
+	waits, end := start("worker", "-cluster", url)
+	defer end()
+	assert.Equal(t, "waits for searches at "+url+"\n", waits)
+	assert.Equal(t, alone, build("net.dnn", "-cluster", url, "-cluster-name", "dnnc"), "with all answers")
+	assert.Equal(t, alone, build("net.dnn", "-cluster", url))
+
+	out, err := dnnctest.StandIn(t, dir, append(sharedSearch("x.dnn"), "-cluster", "nats://127.0.0.1:1")...).CombinedOutput()
+	assert.Error(t, err)
+	assert.Contains(t, string(out), "-cluster: nats://127.0.0.1:1")
+	for _, args := range [][]string{{"-store", "s"}, {"-workers", "2"}} {
+		out, err := dnnctest.StandIn(t, dir, append(sharedSearch("x.dnn"), append(args, "-cluster", url)...)...).CombinedOutput()
+		assert.Error(t, err)
+		assert.Contains(t, string(out), "in place of -store and -workers")
+	}
+	assert.NoFileExists(t, path("x.dnn"))
+}
