@@ -31,17 +31,21 @@ func sizes(c certificate.Certificate) []any {
 // mostSpilled is the bytes of the stack by which constants of other lengths may change it: two registers.
 const mostSpilled = 8
 
+// tuned is the items of a set that tell surely that tuning helps, where weights are rounded to the nearest: of weights
+// that are rounded on data it improves little in networks as small as these.
+const tuned = 900
+
 // TestTune: of labels along a signal and of numbers of 16 bits, tuning says what it did, its
 // certificate does, and verify does the same build again.
 func TestTune(t *testing.T) {
-	path := dnnctest.SensorsFolder(t)
+	path := dnnctest.SensorsFolderOf(t, tuned)
 	for _, name := range []string{"tones", "sensors"} {
-		args := []string{path(name + ".dnn"), "-target", "armv7em", "-O", "universal", "-bits", "2", "-errors", "gaussian=0.05", "-calib", path(name + ".npz"), "-o", path(name + ".o")}
+		args := []string{path(name + ".dnn"), "-target", "armv7em", "-O", "universal", "-bits", "2", "-rounding", "nearest", "-errors", "gaussian=0.05", "-calib", path(name + ".npz"), "-o", path(name + ".o")}
 		dnnctest.Succeed(t, args...)
 		plain := dnnctest.Contents(t, path(""), name+".o")
 		before := recordOf(t, path(name+".json"))
 		assert.Nil(t, before.Tuning, "nothing asked for it")
-		code, _, stderr := dnnctest.Run(t, append(args, "-tune", "3e7")...)
+		code, _, stderr := dnnctest.Run(t, append(args, "-tune", "1e8")...)
 		require.Equal(t, command.Done, code, stderr)
 		assert.Regexp(t, `tuned by \d+ steps on \d+ images: divergence [\d.e-]+ -> [\d.e-]+ on \d+ other disturbed images`, stderr, name)
 		after := recordOf(t, path(name+".json"))
@@ -50,7 +54,7 @@ func TestTune(t *testing.T) {
 		assert.Equal(t, sizes(before), sizes(after))
 		assert.InDelta(t, before.StackBytes, after.StackBytes, mostSpilled)
 		assert.Less(t, own.After, own.Before)
-		assert.LessOrEqual(t, own.MACs, 3e7)
+		assert.LessOrEqual(t, own.MACs, 1e8)
 		assert.NotEqual(t, plain, dnnctest.Contents(t, path(""), name+".o"))
 	}
 	dnnctest.Succeed(t, "verify", path("tones.o"), "-n", "3")
@@ -63,11 +67,11 @@ const mostLonger = 8
 // TestTunedOnAllTargets: a tuned network answers as its integers say on each target, and takes the
 // memory and instructions that it took before.
 func TestTunedOnAllTargets(t *testing.T) {
-	path := dnnctest.SensorsFolder(t)
+	path := dnnctest.SensorsFolderOf(t, tuned)
 	for _, name := range []string{"plain", "tuned"} {
-		args := []string{path("tones.dnn"), "-target", "armv7em", "-O", "universal", "-bits", "2", "-errors", "gaussian=0.05", "-calib", path("tones.npz"), "-stop-after", "tune", "-emit", "ir", "-o", path(name + ".dnn")}
+		args := []string{path("tones.dnn"), "-target", "armv7em", "-O", "universal", "-bits", "2", "-rounding", "nearest", "-errors", "gaussian=0.05", "-calib", path("tones.npz"), "-stop-after", "tune", "-emit", "ir", "-o", path(name + ".dnn")}
 		if name == "tuned" {
-			args = append(args, "-tune", "3e7")
+			args = append(args, "-tune", "1e8")
 		}
 		dnnctest.Succeed(t, args...)
 	}
@@ -93,7 +97,7 @@ func TestTunedOnAllTargets(t *testing.T) {
 // TestTuneIsRefused where it has no sense, with a way out; too little of it leaves the network,
 // and says so.
 func TestTuneIsRefused(t *testing.T) {
-	path := dnnctest.SensorsFolder(t)
+	path := dnnctest.SensorsFolderOf(t, tuned)
 	common := []string{"-target", "x86_64", "-errors", "gaussian=0.05", "-calib", path("tones.npz"), "-emit", "c", "-o", path("out.c")}
 	for _, c := range []struct {
 		args []string
@@ -114,7 +118,7 @@ func TestTuneIsRefused(t *testing.T) {
 	code, _, stderr := dnnctest.Run(t, path("tones.dnn"), "-target", "x86_64", "-O", "universal", "-tune", "quick", "-emit", "c", "-o", path("out.c"))
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, stderr, "-tune quick: no images to tune on")
-	whole := []string{path("tones.dnn"), "-target", "x86_64", "-O", "universal", "-bits", "2", "-errors", "gaussian=0.05", "-calib", path("tones.npz")}
+	whole := []string{path("tones.dnn"), "-target", "x86_64", "-O", "universal", "-bits", "2", "-rounding", "nearest", "-errors", "gaussian=0.05", "-calib", path("tones.npz")}
 	dnnctest.Succeed(t, append(whole, "-stop-after", "quantize", "-emit", "ir", "-o", path("ints.dnn"))...)
 	code, _, stderr = dnnctest.Run(t, append([]string{path("ints.dnn"), "-O", "universal", "-tune", "quick"}, common...)...)
 	assert.Equal(t, command.AtFault, code)
@@ -122,7 +126,7 @@ func TestTuneIsRefused(t *testing.T) {
 	assert.Contains(t, stderr, "help: tune from the source, or from a dump of -stop-after robust")
 
 	dnnctest.Succeed(t, append(whole, "-stop-after", "robust", "-emit", "ir", "-o", path("widths.dnn"))...)
-	code, _, stderr = dnnctest.Run(t, append([]string{path("widths.dnn"), "-O", "universal", "-tune", "3e7"}, common...)...)
+	code, _, stderr = dnnctest.Run(t, append([]string{path("widths.dnn"), "-O", "universal", "-tune", "1e8"}, common...)...)
 	assert.Equal(t, command.Done, code, stderr)
 	assert.Contains(t, stderr, "tuned by", "of a dump whose widths may be edited")
 	code, _, stderr = dnnctest.Run(t, append(whole, "-tune", "1000", "-emit", "c", "-o", path("out.c"))...)

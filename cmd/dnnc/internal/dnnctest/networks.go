@@ -216,8 +216,14 @@ func turns(n int) []float32 {
 // others that end in .test.npz; bare.npz is noise for tones.dnn, without labels.
 func SensorsFolder(t testing.TB) func(name string) string {
 	t.Helper()
+	return SensorsFolderOf(t, 90)
+}
+
+// SensorsFolderOf is SensorsFolder with so many items in each set.
+func SensorsFolderOf(t testing.TB, items int) func(name string) string {
+	t.Helper()
 	f := newFolder(t, 11)
-	const items, classes, samples = 90, 3, 32
+	const classes, samples = 3, 32
 	f.file("w.safetensors", weights.WriteSafetensors, f.noise("conv.weight", -1, 1, 4, 2, 1, 5), f.noise("fc.weight", -.3, .3, classes, 4*28),
 		f.noise("dense.weight", -.5, .5, 8, 6), f.noise("out.weight", -1, 1, 1, 8), f.noise("see.weight", -.3, .3, classes, 64))
 	for _, part := range []string{"", ".test"} {
