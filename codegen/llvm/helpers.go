@@ -145,34 +145,40 @@ func shift64(steps string) string {
 `
 }
 
-// divide finds a bit a round. Where the divisor does not fit, the borrow of the difference is a mask.
+// divide finds a bit a round: %n are the bits of the dividend that are left, then those of the quotient. What remains is
+// below the divisor, so twice that less a divisor of 31 bits has the sign of a borrow. One of 32 bits borrows in every
+// round, as what remains before the last one has 31; it divides once where the dividend is no less.
 const divide = `entry:
   br label %head
 head:
   %i = phi i32 [ 32, %entry ], [ %i2, %head ]
   %n = phi i32 [ %a, %entry ], [ %n2, %head ]
   %r = phi i32 [ 0, %entry ], [ %r2, %head ]
-  %q = phi i32 [ 0, %entry ], [ %q2, %head ]
   %top = lshr i32 %n, 31
-  %n2 = shl i32 %n, 1
   %r1 = shl i32 %r, 1
   %rt = or i32 %r1, %top
   %less = sub i32 %rt, %b
-  %not = xor i32 %rt, -1
-  %below = and i32 %not, %b
-  %alike = or i32 %not, %b
-  %lower = and i32 %alike, %less
-  %borrows = or i32 %below, %lower
+  %borrows = or i32 %less, %b
   %over = ashr i32 %borrows, 31
   %back = and i32 %b, %over
   %r2 = add i32 %less, %back
   %bit = add i32 %over, 1
-  %q1 = shl i32 %q, 1
-  %q2 = or i32 %q1, %bit
+  %n1 = shl i32 %n, 1
+  %n2 = or i32 %n1, %bit
   %i2 = sub i32 %i, 1
   %more = icmp ne i32 %i2, 0
   br i1 %more, label %head, label %end
 end:
+  %least = sub i32 %a, %b
+  %not = xor i32 %a, -1
+  %alike = or i32 %not, %b
+  %lower = and i32 %alike, %least
+  %below = and i32 %not, %b
+  %either = or i32 %below, %lower
+  %once = xor i32 %either, -1
+  %whole = and i32 %once, %b
+  %one = lshr i32 %whole, 31
+  %q2 = or i32 %n2, %one
 `
 
 // libcalls are the names by which LLVM calls them, and which helper each is.

@@ -125,11 +125,8 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	if left > 0 {
 		output += m.cycles(l.Elem, k, pixels, 1, all) * left
 	}
-	again := 1.
-	if m.CountsRest { // the last tile of a row computes some pixels again
-		again = float64((row+pixels-1)/pixels*pixels) / float64(row)
-		output *= again
-	}
+	again := float64((row+pixels-1)/pixels*pixels) / float64(row) // the last tile of a row computes some pixels again
+	output *= again
 	finish := kernel.PerOutput / 2
 	if m.Word == 16 && m.Narrow == nil && channels%4 == 0 { // four sums together, and none to be added up before
 		finish = perScalarSum

@@ -86,8 +86,6 @@ type Product struct {
 	// channel in a tile of pixels, Start those of a tile, and Column those of an input that is
 	// written to a column.
 	Output, Channel, Column float64
-	// CountsRest: the estimate counts the pixels of a row that two tiles compute, with their columns.
-	CountsRest bool
 	// Narrow is the number of products that fit a sum of 16 bits, for the width of a plane; nil
 	// or 0 if sums are wide. Flush is the cost of adding a narrow sum to wide sums.
 	Narrow func(bits int) int
@@ -102,7 +100,7 @@ var products = []*Product{
 	{
 		Name: "smlad", Code: smlad{}, Doc: "two products of 16-bit halves, added to a 32-bit sum",
 		Arch: []string{"thumb", "arm"}, Feature: "dsp",
-		CountsRest: true, Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1.2, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
 	},
@@ -117,7 +115,7 @@ var products = []*Product{
 	{
 		Name: "smlad_nested", Code: smladNested{}, Doc: "as smlad, of halves with the codes of two channels, and of those of the first one alone",
 		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Least: true, Write: writeNested,
-		CountsRest: true, Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{3, 2}, {2, 2}, {1, 4}, {1, 2}},
 		Load:  .5, Unpack8: .5, InputLoad: .4, Product: 1, Start: 14, Round: 2, Unroll8: 8,
 		Output: 7.5, Channel: 3, Column: 1.4,
@@ -125,7 +123,7 @@ var products = []*Product{
 	{
 		Name: "smlad_in_place", Code: smladInPlace{}, Doc: "as smlad_nested, of inputs that lie in no column, whose bytes are extended for each tile: without scratch",
 		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Least: true, InPlace: true, Write: writeInPlace,
-		CountsRest: true, Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 8,
+		Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 8,
 		Tiles: [][2]int{{1, 4}, {1, 2}},
 		Load:  .5, Unpack8: .5, InputLoad: 1.4, Product: 1, Start: 14, Round: 2, Unroll8: 8,
 		Output: 7.5, Channel: 3,
@@ -133,7 +131,7 @@ var products = []*Product{
 	{
 		Name: "smlad_bytes", Code: smladInPlace{}, Doc: "as smlad_in_place, of columns of bytes, half as large as those of halves",
 		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Least: true, Write: writeInPlace,
-		CountsRest: true, Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 8,
+		Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 8,
 		Tiles: [][2]int{{1, 4}, {1, 2}},
 		Load:  .5, Unpack8: .5, InputLoad: 1.5, Product: 1, Start: 14, Round: 2, Unroll8: 8,
 		Output: 7.5, Channel: 3, Column: 1,
@@ -141,7 +139,7 @@ var products = []*Product{
 	{
 		Name: "smlad_nested_decoded", Code: smladNested{}, Doc: "as smlad_nested, of codes decoded to bytes once for all pixels",
 		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Write: writeNested, Decodes: true, Decode: 1.2, Decoded: kernel.MaxTables,
-		CountsRest: true, Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{3, 2}, {2, 2}, {1, 4}, {1, 2}},
 		Load:  .5, Unpack8: .5, InputLoad: .4, Product: 1, Start: 14, Round: 2, Unroll8: 8, Unroll: 8,
 		Output: 7.5, Channel: 3, Column: 1.4,
@@ -149,7 +147,7 @@ var products = []*Product{
 	{
 		Name: "smlad_stacked", Code: smladStacked{}, Doc: "as smlad, of halves that the codes of all channels of a tile fill, and of those of one fewer each time",
 		Arch: []string{"thumb"}, Feature: "dsp", Stacked: true, Write: writeStacked,
-		CountsRest: true, Planes: []int{4, 2}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Planes: []int{4, 2}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 4}, {1, 4}, {1, 8}},
 		Load:  .5, Unpack: 1, InputLoad: .5, Product: 1, Start: 14, Round: 2, Unroll8: 8, Unroll: 8,
 		Output: 9, Channel: 3, Column: 1.7,
@@ -157,14 +155,14 @@ var products = []*Product{
 	{
 		Name: "smlad_decoded", Code: smladDecoded{}, Doc: "as smlad, of codes decoded to halves once for all pixels",
 		Arch: []string{"thumb", "arm"}, Feature: "dsp", Decodes: true, Decode: 11, Books: true, Decoded: 2 << 10,
-		CountsRest: true, Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  .5, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll: 16,
 	},
 	{
 		Name: "usada8", Code: usada8{}, Doc: "the sum of four |x-255q| of unsigned bytes: x where the bit q is 0, 255-x where it is 1",
 		Arch: []string{"thumb", "arm"}, Feature: "dsp",
-		CountsRest: true, Planes: []int{1}, Word: 4, Lanes: 4, Field: 8, Input: 8,
+		Planes: []int{1}, Word: 4, Lanes: 4, Field: 8, Input: 8,
 		Tiles: [][2]int{{4, 1}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  .75, Unpack: 2, InputLoad: 1.3, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
 	},
@@ -214,21 +212,21 @@ var products = []*Product{
 	{
 		Name: "mladav", Code: mladav{}, Doc: "sixteen products of signed bytes, all added to one sum",
 		Arch: []string{"thumb"}, Feature: "mve",
-		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Planar: true, Strips: true, CountsRest: true,
+		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Planar: true, Strips: true,
 		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 8}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 5.5, Round: 3, Unroll8: 2, Unroll: 4,
 	},
 	{
 		Name: "mladav_decoded", Code: mladav{}, Doc: "as mladav, of codes decoded to bytes once for all pixels",
 		Arch: []string{"thumb"}, Feature: "mve", Decodes: true,
-		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Planar: true, Strips: true, CountsRest: true,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Planar: true, Strips: true,
 		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
 	},
 	{
 		Name: "mladav_nested", Code: mladavNested{}, Doc: "as mladav, of unsigned bytes: codes with those of the channels in the bits below them",
 		Arch: []string{"thumb"}, Feature: "mve", Nested: true,
-		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Planar: true, Strips: true, CountsRest: true,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Planar: true, Strips: true,
 		Tiles: [][2]int{{2, 4}, {1, 8}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 8,
 	},
@@ -260,7 +258,7 @@ func together(m Product) *Product {
 var (
 	mlaProduct = Product{
 		Name: "mla", Code: mla{}, Doc: "one product of bytes",
-		Arch: []string{"thumb", "thumb1"}, Slow: []string{"thumb1"}, Books: true, CountsRest: true,
+		Arch: []string{"thumb", "thumb1"}, Slow: []string{"thumb1"}, Books: true,
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll8: 8,
@@ -271,7 +269,7 @@ var (
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{4, 4}, {3, 4}, {1, 16}, {1, 12}, {1, 10}, {2, 8}, {4, 3}, {2, 6}, {2, 4}, {1, 8}, {1, 6}, {4, 2}, {3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll8: 8,
-		Output: 13.5, Channel: 3, Column: 2.2, CountsRest: true,
+		Output: 13.5, Channel: 3, Column: 2.2,
 	}
 	biasedProduct = Product{
 		Name: "mla_biased", Code: mlaBiased{}, Doc: "one product of unsigned bytes: codes and inputs plus 128",
@@ -279,7 +277,7 @@ var (
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8,
 		Tiles: [][2]int{{8, 1}, {6, 1}, {4, 1}, {1, 8}, {1, 4}, {2, 1}, {1, 2}, {1, 1}},
 		Load:  1, InputLoad: 1, Product: 2, Start: 20, Round: 4, Unroll8: 4,
-		Output: 36, Channel: 6, Column: 5, CountsRest: true,
+		Output: 36, Channel: 6, Column: 5,
 	}
 )
 
@@ -342,7 +340,7 @@ var (
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}, {1, 1}},
 		Load:  1, Unpack: 1, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
-		Narrow: pairRoom, Flush: 6, CountsRest: true,
+		Narrow: pairRoom, Flush: 6,
 	}
 	pairDecodedProduct = Product{
 		Name: "pair_decoded", Code: pairDecoded{}, Doc: "as pair, of codes decoded to halves once for all pixels",
@@ -350,7 +348,7 @@ var (
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}},
 		Load:  .75, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
-		Narrow: pairRoom, Flush: 6, CountsRest: true,
+		Narrow: pairRoom, Flush: 6,
 	}
 )
 
