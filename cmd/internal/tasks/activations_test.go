@@ -24,7 +24,7 @@ import (
 // whole is then within a tenth of what the weights lose.
 func TestErrorOfActivations(t *testing.T) {
 	const fitted, judged = 256, 256
-	for _, name := range []string{"wear", "machine", "keyword", "spoken", "beat", "pump"} {
+	for _, name := range []string{"wear", "machine", "keyword", "spoken", "beat", "pump", "bearing"} {
 		t.Run(name, func(t *testing.T) {
 			e, err := tasks.Find(name)
 			require.NoError(t, err)

@@ -45,6 +45,12 @@ func (b *builder) heard(name string, x *ir.Value, filters, kernel, stride int) *
 	return b.relu(b.conv(name, x, filters, 1, kernel, 1, stride))
 }
 
+// sinceBefore is a convolution of frames along the last axis, each with those before it alone.
+func (b *builder) sinceBefore(name string, x *ir.Value, filters, frames int) *ir.Value {
+	attrs := append(b.layer(name, ir.Shape{filters, x.Type.Shape[0], 1, frames}), ir.AttrPad.Is([]int{0, frames - 1, 0, 0}))
+	return b.Add(ir.Conv2D, name, []*ir.Value{x}, attrs...)
+}
+
 func (b *builder) relu(x *ir.Value) *ir.Value {
 	return b.Add(ir.Relu, x.Name+".relu", []*ir.Value{x})
 }

@@ -29,6 +29,17 @@ func bump(x []float64, at, width, height float64) {
 	}
 }
 
+// strikes adds blows about every period samples, which ring with so many periods a sample and die away.
+func strikes(rng *rand.Rand, x []float64, period, ring, height float64) {
+	for at := between(rng, -20, 0); at < float64(len(x)); at += period * between(rng, .95, 1.05) {
+		own := height * between(rng, .85, 1.15)
+		for i := max(0, int(math.Ceil(at))); i < len(x); i++ {
+			d := float64(i) - at
+			x[i] += own * math.Exp(-d/5) * math.Sin(2*math.Pi*ring*d)
+		}
+	}
+}
+
 // within is a signal within the range of its input.
 func within(x []float64, low, high float64) []float32 {
 	out := make([]float32, len(x))
@@ -88,14 +99,7 @@ var wear = Example{
 		worn := rng.Float64()
 		x := make([]float64, 128)
 		wave(x, between(rng, 3, 6), rng.Float64(), between(rng, .15, .3))
-		period, ring := between(rng, 14, 26), between(rng, .3, .4)
-		for at := between(rng, -20, 0); at < 128; at += period * between(rng, .95, 1.05) {
-			height := (.08 + .6*worn) * between(rng, .85, 1.15)
-			for i := max(0, int(math.Ceil(at))); i < 128; i++ {
-				d := float64(i) - at
-				x[i] += height * math.Exp(-d/5) * math.Sin(2*math.Pi*ring*d)
-			}
-		}
+		strikes(rng, x, between(rng, 14, 26), between(rng, .3, .4), .08+.6*worn)
 		noise(rng, x, between(rng, .02, .1))
 		life := []float32{float32(1 - worn)}
 		return item{within(x, -1, 1), life, [][]float32{life}}
@@ -136,6 +140,46 @@ var pump = Example{
 		return item{own, own, [][]float32{{truth(isFault)}}}
 	},
 }
+
+// bearing tells a fault by what it cannot repeat of a vibration: frames of 16 samples, each from
+// itself and those before it, so that with -stream it answers each frame as it comes.
+var bearing = Example{
+	Name: "bearing", Doc: "the vibration of a bearing again, frame by frame, whose faults it cannot repeat", Errors: signalErrors,
+	steps: 3000, rate: 3e-3,
+	layers: func(b *builder) []output {
+		y := b.Input("vibration", ir.Shape{frameSamples, 1, bearingFrames}, ir.Range{Lo: -1, Hi: 1})
+		y = b.relu(b.sinceBefore("conv1", y, 24, 3))
+		y = b.relu(b.sinceBefore("conv2", y, 6, 1))
+		y = b.relu(b.sinceBefore("conv3", y, 24, 3))
+		return only(b.sinceBefore("again", y, frameSamples, 1), ir.Reconstruction)
+	},
+	item: func(rng *rand.Rand, s Set) item {
+		x := make([]float64, frameSamples*bearingFrames)
+		turns, phase := between(rng, 5.5, 6.5), rng.Float64()
+		wave(x, turns, phase, between(rng, .25, .45))
+		wave(x, 2*turns, 2*phase+.2, between(rng, .05, .15))
+		noise(rng, x, .02)
+		isFault := s != Train && rng.IntN(2) == 1 // what is trained on is normal
+		if isFault {
+			if rng.IntN(2) == 0 { // balls strike a damaged ring
+				strikes(rng, x, between(rng, 18, 30), between(rng, .3, .4), between(rng, .1, .4))
+			} else { // the shaft rubs: half a turn, and its third
+				wave(x, turns/2, rng.Float64(), between(rng, .05, .2))
+				wave(x, 1.5*turns, rng.Float64(), between(rng, .05, .15))
+			}
+		}
+		// A frame is a column: its samples are channels.
+		frames := make([]float64, len(x))
+		for i, v := range x {
+			frames[i%frameSamples*bearingFrames+i/frameSamples] = v
+		}
+		own := within(frames, -1, 1)
+		return item{own, own, [][]float32{{truth(isFault)}}}
+	},
+}
+
+// A frame of bearing, and those of an item.
+const frameSamples, bearingFrames = 16, 12
 
 // keyword tells words of two tones.
 var keyword = Example{

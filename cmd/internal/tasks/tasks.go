@@ -31,7 +31,7 @@ type Example struct {
 }
 
 // All lists the examples.
-var All = []*Example{&wear, &mask, &detector, &pump, &keyword, &spoken, &beat, &shapes, &glyph, &machine}
+var All = []*Example{&wear, &mask, &detector, &pump, &bearing, &keyword, &spoken, &beat, &shapes, &glyph, &machine}
 
 // Names lists their names.
 func Names() (list []string) {

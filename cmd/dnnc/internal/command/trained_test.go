@@ -26,6 +26,7 @@ var learnt = map[string]map[string]struct {
 	"mask":     {"class": {"pixel accuracy (mean over items)", .95}},
 	"detector": {"box": {"1 - rmse/std", .4}, "score": {"accuracy at .5", .97}},
 	"pump":     {"again": {"AUC of the score |x-f(x)|²", .9}},
+	"bearing":  {"again": {"AUC of the score |x-f(x)|²", .9}},
 	"keyword":  {"word": {"accuracy", .9}},
 	"spoken":   {"word": {"accuracy", .9}},
 	"beat":     {"long": {"accuracy at .5", .93}},

@@ -150,6 +150,19 @@ func TestFirmwareOfSignals(t *testing.T) {
 	}
 }
 
+// TestFirmwareStreams: a firmware takes the frames of a generated signal one after the other, features of
+// samples among them, and answers as the interpreter does.
+func TestFirmwareStreams(t *testing.T) {
+	dnnctest.Need(t, "cmake", "ninja", "arm-none-eabi-gcc", "qemu-system-arm")
+	for name, element := range map[string]string{"bearing": "int8_t", "spoken": "int16_t"} {
+		dir := projectOf(t, filepath.Join(dnnctest.Root, "testdata/tasks", name, name+".dnn"), "firmware", "-stream", "-images", "32")
+		files := dnnctest.Contents(t, dir, "samples.h", "main.c")
+		assert.True(t, strings.Contains(string(files["samples.h"]), "Samples of noise") && strings.Contains(string(files["samples.h"]), "const "+element+" sample_input["), name)
+		assert.Contains(t, string(files["main.c"]), "if ("+name+"_reset(&arena) != 0) return 1;")
+		runFirmware(t, dir)
+	}
+}
+
 // TestProjectsHaveTheFlags: the flags of a build decide about the integers, data sets stay
 // where they are, and what is left to the target stands in the build.
 func TestProjectsHaveTheFlags(t *testing.T) {
