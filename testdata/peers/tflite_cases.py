@@ -717,8 +717,35 @@ KINDS = {
 }
 
 
+FITS = {any_shape: lambda n: True, image: lambda n: len(n) == 4 and min(n[1:3]) > 1, sequence: lambda n: len(n) == 3, matrices: lambda n: len(n) in (3, 4)}
+ENDS = ("EMBEDDING", "LOG_SOFTMAX", "ARG_MAX", "CHAIN")  # that others cannot follow, or whose kernels are others
+
+
+def chain(m, x):
+    """Operations of other kinds after one another, whose shapes and types have met no case of their own."""
+    kinds = [k for k in sorted(KINDS) if k not in ENDS and KINDS[k][1] in FITS and not (m.q and k in FLOATS) and (m.type != np.int16 or k in WORDS)
+             and not (m.type == np.int16 and k == "BATCH_MATMUL")]  # of a value and itself: the interpreter's sums leave 32 bits and wrap
+    done = 0
+    while done < 5:
+        kind = pick(m.r, *kinds)
+        if not FITS[KINDS[kind][1]](m.shape(x)):
+            continue
+        before = [list(o) for o in (m.g.tensors, m.g.operators, m.m.buffers, m.m.operatorCodes, m.more)]
+        try:
+            y = KINDS[kind][0](m, x)
+        except (IndexError, ValueError):
+            y = None
+        if y is None or y == x or min(m.shape(y)) < 1 or np.prod(m.shape(y)) > 4096 or m.g.tensors[y].type != m.g.tensors[x].type:
+            m.g.tensors, m.g.operators, m.m.buffers, m.m.operatorCodes, m.more = before
+            continue
+        x, done = y, done + 1
+    return x
+
+
+KINDS["CHAIN"] = (chain, image)
+
 SUFFIXES = {"_UINT8": "uint8", "_INT16": "int16"}
-WORDS = ("ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "BROADCAST_MUL", "BROADCAST_SUB", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC",
+WORDS = ("ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "BROADCAST_MUL", "BROADCAST_SUB", "CHAIN", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC",
          "MAX_POOL_2D", "MEAN", "MUL", "NETWORK", "PAD", "RELU6", "SOFTMAX", "SQUEEZE_EXCITE", "SUB", "TANH", "TRANSPOSE_CONV")  # of int16, too
 FLOATS = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS")  # whose integers are TensorFlow Lite's own
 
