@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"reflect"
 	"time"
 
 	"github.com/dnnc/dnnc/runtime/seal"
@@ -47,11 +48,26 @@ type Store interface {
 // Poll is the time between two looks at a store for what others compute.
 const Poll = 20 * time.Millisecond
 
-// Have is the answer that a store has; a nil store has none.
+// Rechecker is a store of which some answers are computed again, and must be equal.
+type Rechecker interface {
+	Store
+	Rechecks(k Key) bool
+}
+
+func rechecks(s Store, k Key) bool {
+	r, ok := s.(Rechecker)
+	return ok && r.Rechecks(k)
+}
+
+// Have is the answer that a store has; a nil store has none, and none that is to be computed again.
 func Have[T any](s Store, k Key) (v T, ok bool, err error) {
-	if s == nil {
+	if s == nil || rechecks(s, k) {
 		return v, false, nil
 	}
+	return have[T](s, k)
+}
+
+func have[T any](s Store, k Key) (v T, ok bool, err error) {
 	text, ok, err := s.Get(k)
 	if err != nil || !ok {
 		return v, false, err
@@ -73,13 +89,22 @@ type answer[T any] struct {
 }
 
 // Try is the answer that a store has, or else what compute makes of the question; ok is false where
-// another claim holds the question. Without a store it computes.
+// another claim holds the question. Without a store it computes; where the store has a question that it
+// rechecks, too, and another answer is an error.
 func Try[T any](s Store, k Key, compute func() (T, error)) (v T, ok bool, err error) {
 	if s == nil {
 		v, err = compute()
 		return v, err == nil, err
 	}
-	if v, ok, err = Have[T](s, k); ok || err != nil {
+	v, ok, err = have[T](s, k)
+	if ok && rechecks(s, k) {
+		again, err := compute()
+		if err == nil && !reflect.DeepEqual(again, v) {
+			err = fmt.Errorf("the store answers the question %s with %v, and this process with %v: another processor, a fault of memory, or an answer of somebody else", k, v, again)
+		}
+		return again, err == nil, err
+	}
+	if ok || err != nil {
 		return v, ok, err
 	}
 	release, ok, err := s.Claim(k)
@@ -87,7 +112,7 @@ func Try[T any](s Store, k Key, compute func() (T, error)) (v T, ok bool, err er
 		return v, false, err
 	}
 	defer release()
-	if v, ok, err = Have[T](s, k); ok || err != nil { // answered before the claim
+	if v, ok, err = have[T](s, k); ok || err != nil { // answered before the claim
 		return v, ok, err
 	}
 	if v, err = compute(); err != nil {

@@ -124,6 +124,32 @@ func TestManyAsk(t *testing.T) {
 	assert.EqualValues(t, questions, computed.Load())
 }
 
+// checked is a store of which all answers are computed again.
+type checked struct{ Store }
+
+func (checked) Rechecks(Key) bool { return true }
+
+// TestRechecks: what a store has is computed again where it is to be checked, and a lie is found.
+func TestRechecks(t *testing.T) {
+	s, err := Open(t.TempDir())
+	require.NoError(t, err)
+	computed := 0
+	ask := func(s Store, x float64) (float64, error) {
+		return Answer(context.Background(), s, KeyOf("q"), func() (float64, error) { computed++; return x, nil })
+	}
+	for _, x := range []Store{checked{s}, checked{s}, s} {
+		got, err := ask(x, .5)
+		require.NoError(t, err)
+		assert.Equal(t, .5, got)
+	}
+	assert.Equal(t, 2, computed)
+	_, err = ask(checked{s}, .25)
+	assert.ErrorContains(t, err, "with 0.5, and this process with 0.25")
+	_, ok, err := Have[float64](checked{s}, KeyOf("q"))
+	require.NoError(t, err)
+	assert.False(t, ok, "not taken as it is")
+}
+
 // TestFaults: what cannot be computed or kept is an error or nobody's answer, and no claim stays.
 func TestFaults(t *testing.T) {
 	s, err := Open(t.TempDir())

@@ -50,7 +50,7 @@ func init() {
 	with := func(more ...group) []group { return slices.Concat(compiling, more) }
 	commands = []command{
 		{name: "build", usage: "[flags] net.dnn -target T", doc: "compile a network to an object, its header and its certificate",
-			flags: with(budget, tuning, reporting, stages, linking, output, writing, timing, sharing, clustering), least: 1, most: 1, target: true, run: driver.Build},
+			flags: with(budget, tuning, reporting, stages, linking, output, writing, timing, sharing, clustering, rechecking), least: 1, most: 1, target: true, run: driver.Build},
 		{name: "check", usage: "[flags] MODEL [-target T|all]", doc: "first look at a network: its task, and what an int8 build takes of a target; needs no data, writes nothing",
 			flags: []group{loading, targeting, calibrating, reading, disturbing, judging, warning, asJSON}, least: 1, most: 1, run: check.Run},
 		{name: "demo", usage: "[DIR]", doc: "unpack a small network with images into a new folder, compile it and verify the object", most: 1, do: demo},
@@ -92,7 +92,7 @@ func init() {
 		{name: "init", usage: strings.Join(project.Kinds(), "|") + " [flags] MODEL DIR [TARGET]", doc: "write a project around the integers of a network; data sets stay where they are",
 			flags: with(budget, tuning, reporting), least: 3, most: 4, words: true, run: project.Init},
 		{name: "worker", usage: "[flags] net.dnn -target T -store DIR | -cluster URL", doc: "search beside a build: one that has the same flags and the same -store, on this machine or another one that sees the folder; or those of a cluster; writes nothing else",
-			flags: with(budget, tuning, reporting, stages, linking, output, writing, timing, sharing, clustering), most: 1, run: driver.Work},
+			flags: with(budget, tuning, reporting, stages, linking, output, writing, timing, sharing, clustering, rechecking), most: 1, run: driver.Work},
 		{name: "cluster", usage: "-dir DIR [-listen HOST:PORT]", doc: "run a server for builds and workers with -cluster, for tests and small groups; larger ones have a NATS server with JetStream",
 			flags: []group{serving}, run: func(ctx context.Context, o driver.Options, stdout, _ io.Writer) error {
 				return driver.Serve(ctx, o, stdout)

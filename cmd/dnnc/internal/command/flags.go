@@ -165,6 +165,11 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Var(duration{&o.Time}, "time", "of -search qstar, which goes on for this `time`: 10s; Ctrl-C ends it, too, and ships the best so far")
 }
 
+// rechecking is of answers that others have computed.
+func rechecking(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("recheck", "compute this `share` of the answers of -store or -cluster again, 0.01 is one in a hundred, and end where one differs", share(&o.Recheck))
+}
+
 // clustering is how a cluster is reached.
 func clustering(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Cluster, "cluster", "", "search with the workers of this NATS server, a `URL`: nats://127.0.0.1:4222 on this machine, tls://HOST:4222 elsewhere")

@@ -102,7 +102,7 @@ func (b *build) clustered(o Options, messages io.Writer) (*Result, error) {
 		return nil, offline(err)
 	}
 	defer x.Close()
-	o.Answers = x.Store(b.ctx)
+	o.Answers = &counted{Store: x.Store(b.ctx), recheck: o.Recheck}
 	var end func()
 	o.Offer = func(words json.RawMessage, blobs map[string][]byte) (err error) {
 		if end, err = x.Publish(b.ctx, words, blobs); err != nil {

@@ -47,6 +47,7 @@ type Options struct {
 	Offer                                 func(words json.RawMessage, blobs map[string][]byte) error // a search to that cluster
 	Cluster, Credentials, ClusterName     string                                                     // URL of one, file of a user's credentials, first part of its buckets' names
 	Listen, Dir, Cert, Key, Token         string                                                     // of the server of a cluster
+	Recheck                               float64                                                    // share of answers that are computed again
 	Workers                               int                                                        // processes that search, this one among them; 0 and 1 are this one alone
 	Words                                 []string                                                   // of the command, for processes that search with it
 	MinBits, MaxBits                      float64
@@ -234,7 +235,7 @@ func (o *Options) values() (c dnnc.Config, err error) {
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Tune: o.Tune, Fix: map[string]ir.Elem{},
 	}
 	if o.Store != "" {
-		c.Store = &counted{Store: &folder{dir: o.Store}}
+		c.Store = &counted{Store: &folder{dir: o.Store}, recheck: o.Recheck}
 	}
 	if o.Answers != nil {
 		c.Store = o.Answers

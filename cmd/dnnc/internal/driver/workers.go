@@ -3,6 +3,7 @@ package driver
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -70,10 +71,16 @@ func (f *folder) Claim(k cells.Key) (release func(), ok bool, err error) {
 	return release, ok, f.named(err)
 }
 
-// counted counts the answers of a store that this process computes and takes.
+// counted counts the answers of a store that this process computes and takes. It computes a share of those again.
 type counted struct {
 	cells.Store
+	recheck         float64
 	computed, taken atomic.Int64
+}
+
+// Rechecks draws the questions by their keys, so that each build checks the same ones.
+func (c *counted) Rechecks(k cells.Key) bool {
+	return float64(binary.BigEndian.Uint32(k[:])) < c.recheck*(1<<32)
 }
 
 func (c *counted) Get(k cells.Key) (answer []byte, ok bool, err error) {

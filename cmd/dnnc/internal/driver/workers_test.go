@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/runtime/seal"
 )
 
 // sharedSearch is a small search that writes a dump.
@@ -56,6 +58,9 @@ func TestWorkersMakeTheSameBytes(t *testing.T) {
 	for _, never := range []string{"never.dnn", "never"} {
 		assert.NoFileExists(t, path(never))
 	}
+	// A share of the answers is computed again, and a forged one is found.
+	dump, _ := build("-store", "store", "-recheck", "1")
+	assert.Equal(t, alone, dump)
 	// An answer that is damaged is computed again.
 	files, err := filepath.Glob(path("store/??/*"))
 	require.NoError(t, err)
@@ -65,11 +70,25 @@ func TestWorkersMakeTheSameBytes(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(f, [][]byte{text[:len(text)/2], {}, bytes.ToUpper(text), []byte("\x00")}[i], 0o666))
 	}
-	dump, _ := build("-store", "store")
+	dump, _ = build("-store", "store")
 	assert.Equal(t, alone, dump)
 	out, err = dnnctest.StandIn(t, dir, append([]string{"worker"}, append(sharedSearch("x"), "-store", "store")...)...).Output()
 	require.NoError(t, err)
 	assert.Contains(t, string(out), "this worker computed 0 answers", "they were mended")
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		require.NoError(t, err)
+		forged := regexp.MustCompile(`"KL":[^,}]+`).ReplaceAll(text, []byte(`"KL":7`))
+		if bytes.Equal(forged, text) {
+			continue
+		}
+		forged = regexp.MustCompile(`,"sum":"\w+"`).ReplaceAll(forged, nil)
+		require.NoError(t, os.WriteFile(f, seal.Add(forged), 0o666))
+	}
+	out, err = dnnctest.StandIn(t, dir, append(sharedSearch("x.dnn"), "-store", "store", "-recheck", "1")...).CombinedOutput()
+	assert.Error(t, err)
+	assert.Contains(t, string(out), "the store answers the question")
+	assert.NoFileExists(t, path("x.dnn"))
 }
 
 // TestFaultsOfSharing are found before the search, and named.
