@@ -121,6 +121,31 @@ type Proved struct {
 	Missed int `json:"sampling_misses,omitempty"`
 }
 
+// Fault is why a proof has no figures of images; "" of one that has.
+func (p *Proof) Fault() string {
+	if p.Images < 1 {
+		return fmt.Sprintf("it is of %d images", p.Images)
+	}
+	isShare := func(x float64) bool { return x >= 0 && x <= 1 }
+	for _, x := range p.Proved {
+		if n := max(1, len(x.Sizes)); len(x.Shares) != n {
+			return fmt.Sprintf("of %s it has %d shares of %d", x.Error, len(x.Shares), n)
+		}
+		for _, share := range x.Shares {
+			if !isShare(share) {
+				return fmt.Sprintf("of %s it has a share of %g", x.Error, share)
+			}
+		}
+		if x.Range != nil && !isShare(*x.Range) {
+			return fmt.Sprintf("of %s it has a mean range of %g", x.Error, *x.Range)
+		}
+		if x.Missed < 0 || x.Missed > p.Images {
+			return fmt.Sprintf("of %s it has %d misses of %d", x.Error, x.Missed, p.Images)
+		}
+	}
+	return ""
+}
+
 // Recipe is what the build takes beside the formats of the layers, to be done again.
 // Paths are relative to the certificate's folder.
 type Recipe struct {

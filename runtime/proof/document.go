@@ -22,6 +22,9 @@ const Version = 2
 // Statement is what a document says, and what it does not.
 const Statement = "proved for these images under this error model; says nothing of other images"
 
+// MostDraws bounds the draws of a random error of an image.
+const MostDraws = 1 << 30
+
 // Document is what was proved of a network on given images.
 type Document struct {
 	Version   int    `json:"version"`

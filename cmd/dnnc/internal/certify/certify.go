@@ -36,6 +36,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 		return diag.New(diag.Pos{}, diag.Unsupported, "-stream: a proof follows images through the whole network").
 			WithHelp("leave -stream out: the steps compute the integers of the whole network, as dnnc verify -stream shows")
 	}
+	if o.Draws > proof.MostDraws {
+		return diag.New(diag.Pos{}, diag.BadValue, "-draws %d: at most %d", o.Draws, proof.MostDraws)
+	}
 	if o.Proof != "" {
 		if o.Output != "" || o.Resume {
 			return diag.New(diag.Pos{}, diag.BadValue, "-check writes no proof: -o and -resume have no place beside it")

@@ -164,13 +164,25 @@ func TestCertifyOfAnObject(t *testing.T) {
 	after, err := os.ReadFile(beside)
 	require.NoError(t, err)
 	assert.Equal(t, string(raw), string(after))
-	c.Proof.Integers = strings.Repeat("0", 64)
-	text, err := c.JSON()
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(beside, text, 0o644))
-	code, _, stderr = dnnctest.Run(t, "verify", object, "-n", "2")
-	assert.Equal(t, command.AtFault, code)
-	assert.Contains(t, stderr, "its proof is of other integers")
+	for said, change := range map[string]func(p *certificate.Proof){
+		"its proof is of other integers":     func(p *certificate.Proof) { p.Integers = strings.Repeat("0", 64) },
+		"what its proof says is not":         func(p *certificate.Proof) { p.Statement = "proved for all images" },
+		"of light it has 0 shares":           func(p *certificate.Proof) { p.Proved[0].Shares = nil },
+		"of fog-blend it has a share of 1.5": func(p *certificate.Proof) { p.Proved[1].Shares[0] = 1.5 },
+		"of light it has a mean range of -1": func(p *certificate.Proof) { *p.Proved[0].Range = -1 },
+		"of light it has 5 misses of 4":      func(p *certificate.Proof) { p.Proved[0].Missed = 5 },
+		"it is of 0 images":                  func(p *certificate.Proof) { p.Images = 0 },
+	} {
+		c, err := certificate.Parse(raw)
+		require.NoError(t, err)
+		change(c.Proof)
+		text, err := c.JSON()
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(beside, text, 0o644))
+		code, _, stderr = dnnctest.Run(t, "verify", object, "-n", "2")
+		assert.Equal(t, command.AtFault, code, said)
+		assert.Contains(t, stderr, said)
+	}
 }
 
 // tiny8x8 are flags of a network of three classes, whose image has 8x8 pixels; its own answers are right.
@@ -190,6 +202,23 @@ func TestCertifyPlacesAndDraws(t *testing.T) {
 	assert.Regexp(t, `patch=5 +\d`, out)
 	assert.Contains(t, out, "30 independent draws of each image and size")
 	assert.NotContains(t, out, "of images like these", "four images say nothing of others")
+	for said, change := range map[string]func(d *proof.Document){
+		"its draws of a random error are -1":                  func(d *proof.Document) { d.Draws = -1 },
+		"its draws of a random error are 0":                   func(d *proof.Document) { d.Draws = 0 },
+		"its draws of a random error are 4611686018427387904": func(d *proof.Document) { d.Draws = 1 << 62 },
+		"no image is decided":                                 func(d *proof.Document) { d.Decided = nil },
+		"what it says is not":                                 func(d *proof.Document) { d.Statement = "proved for all images" },
+	} {
+		d := read(t, path)
+		change(d)
+		text, err := d.JSON()
+		require.NoError(t, err)
+		other := filepath.Join(t.TempDir(), "other.json")
+		require.NoError(t, os.WriteFile(other, text, 0o644))
+		code, _, stderr := dnnctest.Run(t, tiny("-check", other)...)
+		assert.Equal(t, command.AtFault, code, said)
+		assert.Contains(t, stderr, said)
+	}
 	d := read(t, path)
 	assert.Equal(t, 30, d.Draws)
 	misses, unsure := 0, 0

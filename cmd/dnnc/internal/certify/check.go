@@ -36,6 +36,17 @@ func check(ctx context.Context, o driver.Options, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
+	isOdd := func(format string, args ...any) error {
+		return diag.New(diag.Pos{File: o.Proof}, diag.CheckFailed, format, args...)
+	}
+	switch {
+	case d.Statement != proof.Statement:
+		return isOdd("what it says is not what a proof says: %.80q", d.Statement)
+	case len(d.Decided) == 0:
+		return isOdd("no image is decided: nothing is proved")
+	case d.Draws < 0 || d.Draws > proof.MostDraws:
+		return isOdd("its draws of a random error are %d, and at most %d can be", d.Draws, proof.MostDraws)
+	}
 	o.Errors, o.ErrorsGiven, o.TestImages, o.Seed, o.Draws = d.Errors, true, d.Drawn, d.Seed, d.Draws
 	if o.Task == "" {
 		o.Task = d.Task
@@ -43,6 +54,9 @@ func check(ctx context.Context, o driver.Options, stdout, stderr io.Writer) erro
 	s, err := open(ctx, o, stdout, stderr)
 	if err != nil {
 		return err
+	}
+	if d.Draws == 0 && count(s.groups, randomOf) > 0 {
+		return isOdd("its draws of a random error are 0: nothing is known of it")
 	}
 	now, err := s.head(o)
 	if err != nil {
@@ -282,18 +296,11 @@ func (c *item) drawn(ctx context.Context, n int, e disturb.Condition, images int
 	if chance.Kind != e.Kind.Name || chance.Size != e.Size {
 		return c.fails(e, "its draws are of %s=%g", chance.Kind, chance.Size)
 	}
-	answers, err := c.h.recount(ctx, c.i, e)
+	right, answers, err := c.h.recount(ctx, c.i, e, c.x.Right)
 	if err != nil {
 		return err
 	}
-	right := 0
 	for d, a := range answers {
-		if a == c.x.Right {
-			right++
-		}
-		if d >= c.h.inside {
-			continue
-		}
 		record, err := c.h.drawn(c.i, d, 1, e)
 		if err != nil {
 			return err
@@ -311,25 +318,35 @@ func (c *item) drawn(ctx context.Context, n int, e disturb.Condition, images int
 	return nil
 }
 
-// recount are the answers to all draws, by sparse updates from each to the next.
-func (h *holder) recount(ctx context.Context, i int, c disturb.Condition) ([]int, error) {
-	answers, errs := make([]int, h.draws), make([]error, len(h.walkers))
+// recount is how many draws are right, and the answers to the first ones, by sparse updates from each to the next.
+func (h *holder) recount(ctx context.Context, i int, c disturb.Condition, right int) (n int, first []int, err error) {
+	first = make([]int, min(h.inside, h.draws))
+	counts, errs := make([]int, len(h.walkers)), make([]error, len(h.walkers))
 	parallel.For(len(h.walkers), func(j int) {
 		w := h.walkers[j]
-		for d := j; d < len(answers) && ctx.Err() == nil; d += len(h.walkers) {
+		for d := j; d < h.draws && ctx.Err() == nil; d += len(h.walkers) {
 			record, err := h.drawn(i, d, 1, c)
 			if err != nil {
 				errs[j] = err
 				return
 			}
 			w.Set(record)
-			answers[d] = h.answer(w.Answer())
+			answer := h.answer(w.Answer())
+			if answer == right {
+				counts[j]++
+			}
+			if d < len(first) {
+				first[d] = answer
+			}
 		}
 		if errs[j] = ctx.Err(); errs[j] == nil {
 			errs[j] = w.Check(ctx)
 		}
 	})
-	return answers, errors.Join(errs...)
+	for _, k := range counts {
+		n += k
+	}
+	return n, first, errors.Join(errs...)
 }
 
 // spot is a place, or the image without an error, and the answer there.

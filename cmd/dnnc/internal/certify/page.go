@@ -159,7 +159,7 @@ func (s *subject) pageOfMoved(ctx context.Context, d *proof.Document, g *group, 
 			if r.Including {
 				step++
 			}
-			c, err := s.counterexample(g, i, path.Before(step), fmt.Sprintf("image %d under %s: %s", i, g.kinds[k], sayRange(&r)))
+			c, err := s.counterexample(g, i, path.Before(step), fmt.Sprintf("image %d (right: %d) under %s: %s", i, s.right[i], g.kinds[k], sayRange(&r)))
 			if err != nil {
 				return nil, err
 			}
@@ -239,7 +239,7 @@ func (s *subject) pageOfPlaced(d *proof.Document, g *group, first int, sum *plac
 		}
 		at := x.Wrong[len(x.Wrong)/2]
 		c, err := s.counterexample(g, b.image, places.At(proof.Place{Row: at.Row, Column: at.Column}),
-			fmt.Sprintf("image %d under %s: right at %d of %d places; at row %d, column %d it is %d", b.image, g.places[b.way], x.Right(), x.Places, at.Row, at.Column, at.Answer))
+			fmt.Sprintf("image %d (right: %d) under %s: right at %d of %d places; at row %d, column %d the answer is %d", b.image, s.right[b.image], g.places[b.way], x.Right(), x.Places, at.Row, at.Column, at.Answer))
 		if err != nil {
 			return nil, err
 		}

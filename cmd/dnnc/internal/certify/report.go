@@ -130,11 +130,11 @@ func saySpots(p *proof.Spots) string {
 func sayRange(r *proof.Range) string {
 	switch {
 	case r.To == nil:
-		return fmt.Sprintf("wrong without an error: %d", *r.Then)
+		return fmt.Sprintf("wrong without an error: the answer is %d", *r.Then)
 	case r.Then == nil:
 		return fmt.Sprintf("right at every size, all %d distinct images", r.Distinct)
 	case r.Including:
-		return fmt.Sprintf("right at every size up to %s (%.6f), just after it %d", r.To.RatString(), r.To.Float(), *r.Then)
+		return fmt.Sprintf("right at every size up to %s (%.6f), just after it the answer is %d", r.To.RatString(), r.To.Float(), *r.Then)
 	}
-	return fmt.Sprintf("right at every size below %s (%.6f), there %d", r.To.RatString(), r.To.Float(), *r.Then)
+	return fmt.Sprintf("right at every size below %s (%.6f), where the answer is %d", r.To.RatString(), r.To.Float(), *r.Then)
 }

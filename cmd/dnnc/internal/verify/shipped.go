@@ -155,10 +155,18 @@ func holds(p *certificate.Proof, m *ir.Module, path string) error {
 	if err != nil {
 		return err
 	}
-	if p.Integers != content {
-		return failed(path, "its proof is of other integers: their content is %.12s, here it is %.12s", p.Integers, content).WithHelp("dnnc certify proves the object again")
+	var d *diag.Diagnostic
+	switch fault := p.Fault(); {
+	case p.Integers != content:
+		d = failed(path, "its proof is of other integers: their content is %.12s, here it is %.12s", p.Integers, content)
+	case p.Statement != proof.Statement:
+		d = failed(path, "what its proof says is not what a proof says: %.80q", p.Statement)
+	case fault != "":
+		d = failed(path, "it has no proof: %s", fault)
+	default:
+		return nil
 	}
-	return nil
+	return d.WithHelp("dnnc certify proves the object again")
 }
 
 // say prints what a certificate carries of a proof; whether it is true dnnc certify -check decides.
