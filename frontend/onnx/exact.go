@@ -185,7 +185,7 @@ func (e *exactly) target(v *ir.Value) (m mark, fused []*ir.Value, ok bool) {
 		case u.Op == ir.Clip:
 			l, h := u.Float(ir.AttrLow), u.Float(ir.AttrHigh)
 			lo, hi = min(max(lo, l), h), min(max(hi, l), h)
-		case u.Op.Is(ir.Move) || u.Op == ir.Reshape || u.Op == ir.Copy:
+		case u.Op.Is(ir.Move) || u.Op == ir.Reshape || u.Op == ir.Copy || u.Op == ir.Concat:
 			isOwn = false
 		default:
 			return m, nil, false

@@ -17,7 +17,7 @@ import (
 func (im *importer) image(o *operand) (*ir.Value, int, error) {
 	s := o.shape
 	if len(s) != 3 && len(s) != 4 {
-		return nil, 0, fmt.Errorf("of a tensor of shape %v; images have one or two dimensions besides batch and channels", s)
+		return nil, 0, fmt.Errorf("of a tensor of shape %v; images have one or two dimensions besides batch and channels; of volumes, convolutions and poolings are imported: move a dimension into the channels by a reshape before exporting", s)
 	}
 	if s[0] != 1 {
 		return nil, 0, fmt.Errorf("of a batch of %d; networks are compiled for one, which -shape can say", s[0])
@@ -155,6 +155,9 @@ func constant(in []*operand, i int, what string) (*tensor, error) {
 }
 
 func conv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if len(in[0].shape) == 5 {
+		return im.volumeConv(n, in)
+	}
 	v, spatial, err := im.image(in[0])
 	if err != nil {
 		return nil, err
@@ -510,6 +513,9 @@ func batchNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	switch {
 	case v != nil && len(in[0].shape) == 2: // of features, which may be those of a flattened image
 		v, err = im.as(in[0], ir.Shape{in[0].shape[1]})
+	case len(in[0].shape) == 5: // of a volume, whose images lie one below the other
+		s := in[0].shape
+		v, err = im.as(in[0], ir.Shape{s[1], s[2] * s[3], s[4]})
 	case len(in[0].shape) > 2:
 		v, spatial, err = im.image(in[0])
 	}
@@ -540,7 +546,8 @@ func batchNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, err
 	}
 	if spatial == 0 {
-		return result(y, in[0].shape), nil
+		y, err = im.Reshape(y, build.Canonical(in[0].shape))
+		return result(y, in[0].shape), err
 	}
 	return result(y, imageShape(y, spatial)), nil
 }

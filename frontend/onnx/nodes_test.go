@@ -476,6 +476,8 @@ func TestNodes(t *testing.T) {
 		{13, "Mod", []int64{1, 2}, []float32{5, -5}, []arg{number(3)}, []any{"fmod", 0}, []float32{2, 1}, ir.Shape{2}},
 		{13, "Mod", []int64{1, 2}, []float32{5, -5}, []arg{number(3)}, []any{"fmod", 1}, []float32{2, -2}, ir.Shape{2}},
 		{13, "Trilu", []int64{2, 2}, []float32{1, 2, 3, 4}, []arg{integer(-1)}, []any{"upper", 0}, []float32{0, 0, 3, 0}, ir.Shape{2, 2}},
+		{13, "Conv", []int64{1, 1, 3, 1, 2}, []float32{1, 2, 3, 4, 5, 6}, []arg{floats(1, 10).of(1, 1, 2, 1, 1)}, nil, []float32{31, 42, 53, 64}, ir.Shape{1, 2, 1, 2}},
+		{13, "Conv", []int64{1, 1, 2, 1, 2}, []float32{1, 2, 3, 4}, []arg{floats(1, 10).of(1, 1, 2, 1, 1)}, []any{"pads", []int64{1, 0, 0, 0, 0, 1}, "strides", []int64{2, 1, 2}}, []float32{10, 0}, ir.Shape{1, 1, 1, 2}},
 		{13, "MaxPool", []int64{1, 1, 1, 2, 2}, []float32{1, 2, 3, 4}, nil, []any{"kernel_shape", []int64{1, 1, 2}, "other", []int64{1}}, []float32{2, 4}, ir.Shape{1, 1, 2, 1}},
 		{14, "CumSum", []int64{1, 3}, []float32{1, 2, 4}, []arg{integer(-1)}, []any{"exclusive", 1, "reverse", 1}, []float32{6, 4, 0}, ir.Shape{3}},
 		{13, "LpPool", []int64{1, 1, 1, 4}, []float32{3, -4, 6, 8}, nil, []any{"kernel_shape", []int64{1, 2}, "strides", []int64{1, 2}}, []float32{5, 10}, ir.Shape{1, 1, 2}},

@@ -58,6 +58,94 @@ func (im *importer) volumePool(op ir.Op, n *pb.Node, x *operand) ([]*operand, er
 	return c.result(c.reshape("", depth, []int{1, s[1], depth.shape[2], height, width}))
 }
 
+// volumeConv imports a convolution of [1,C,D,H,W] as one of images for each place along the depth: the
+// pixels of the kernel's depth are channels of an image. All share their weights.
+func (im *importer) volumeConv(n *pb.Node, in []*operand) ([]*operand, error) {
+	const dims = 3
+	x, s := in[0], in[0].shape
+	if s[0] != 1 {
+		return nil, fmt.Errorf("of a batch of %d; networks are compiled for one, which -shape can say", s[0])
+	}
+	weight, err := constant(in, 1, "weights")
+	if err != nil {
+		return nil, err
+	}
+	bias, err := constant(in, 2, "biases")
+	if err != nil {
+		return nil, err
+	}
+	if len(weight.shape) != dims+2 {
+		return nil, fmt.Errorf("has weights of shape %v for %d dimensions", weight.shape, dims)
+	}
+	c := im.compose(n)
+	images, depth := c.node(n.GetOpType(), "", 1, nil), c.node(n.GetOpType(), "", 1, nil)
+	for _, a := range n.Attribute {
+		want := map[string]int{"strides": dims, "dilations": dims, "pads": 2 * dims}[a.GetName()]
+		switch list := a.GetInts(); {
+		case list != nil && want > 0 && len(list) != want:
+			return nil, fmt.Errorf("has %d numbers in %s for %d dimensions", len(list), a.GetName(), dims)
+		case list != nil && want > 0:
+			images.Attribute = append(images.Attribute, &pb.Attribute{Name: a.Name, Ints: pick(list, []int{1, 2}, dims)})
+			depth.Attribute = append(depth.Attribute, &pb.Attribute{Name: a.Name, Ints: pick(list, []int{0}, dims)})
+		case a.GetName() != "kernel_shape":
+			images.Attribute, depth.Attribute = append(images.Attribute, a), append(depth.Attribute, a)
+		}
+	}
+	image := func(of ...int) *ir.Value { return &ir.Value{Type: ir.Type{Shape: of}} }
+	across, err := im.window(images, image(1, s[3], s[4]), 2, weight.shape[3:])
+	if err != nil {
+		return nil, err
+	}
+	along, err := im.window(depth, image(1, s[2], 1), 2, []int{weight.shape[2], 1})
+	if err != nil {
+		return nil, err
+	}
+	kernel, stride, dilation, before, after := along.kernel[0], along.stride[0], along.dilation[0], along.pad[0], along.pad[2]
+	steps := (s[2]+before+after-(kernel-1)*dilation-1)/stride + 1
+	switch {
+	case s[2]+before+after <= (kernel-1)*dilation || steps < 1:
+		return nil, fmt.Errorf("has a kernel of %d images, %d apart, of a depth of %d", kernel, dilation, s[2]+before+after)
+	case steps > build.MaxSteps:
+		return nil, fmt.Errorf("has %d places along the depth; at most %d are unrolled", steps, build.MaxSteps)
+	}
+	x = c.reshape("images", x, []int{1, s[1], s[2], s[3] * s[4]})
+	if before+after > 0 {
+		x = c.do("Pad", "depth", []*operand{x, list1(0, 0, before, 0, 0, 0, after, 0)})
+	}
+	name := im.Name(layerName(n, weight))
+	w, b, err := im.weights(name, weight, ir.Shape{weight.shape[0], weight.shape[1] * kernel, across.kernel[0], across.kernel[1]}, bias)
+	if err != nil {
+		return nil, err
+	}
+	var parts []*operand
+	for d := range steps {
+		at := make([]int, kernel)
+		for k := range at {
+			at[k] = d*stride + k*dilation
+		}
+		part := c.reshape(fmt.Sprint("in", d), c.pick(fmt.Sprint("at", d), x, 2, at), []int{1, s[1] * kernel, s[3], s[4]})
+		if c.err != nil {
+			return nil, c.err
+		}
+		v, _, err := im.image(part)
+		if err != nil {
+			return nil, err
+		}
+		own := name
+		if d > 0 {
+			own = im.Name(fmt.Sprint(name, ".", d))
+		}
+		y, err := im.AddNamed(ir.Conv2D, own, []*ir.Value{v}, ir.AttrStride.Is(across.stride), ir.AttrPad.Is(across.pad),
+			ir.AttrDilation.Is(across.dilation), ir.AttrGroups.Is(intAttr(n, "group", 1)), ir.AttrWeight.Is(w), ir.AttrBias.Is(b))
+		if err != nil {
+			return nil, err
+		}
+		of := imageShape(y, 2)
+		parts = append(parts, c.reshape(fmt.Sprint("out", d), result(y, of)[0], []int{1, of[1], 1, of[2], of[3]}))
+	}
+	return c.result(c.do("Concat", "", parts, setting{"axis", 2}))
+}
+
 // pick takes the numbers of some axes of a list that has one or two numbers an axis. One axis
 // becomes the first of two, the other of which is left as it is.
 func pick(list []int64, axes []int, dims int) (out []int64) {
