@@ -98,7 +98,7 @@ func (s setup) examine(t *testing.T, seed uint64) (warned []string, err error) {
 	return warned, err
 }
 
-// reals changes each real of the images by its plane.
+// reals changes each real of the images by its plane; they are no bytes any more.
 func (s setup) reals(change func(v float32, plane int) float32) setup {
 	planes := s.data.Shape[0]
 	size := s.data.Size() / planes
@@ -106,7 +106,7 @@ func (s setup) reals(change func(v float32, plane int) float32) setup {
 	for i, v := range s.data.X {
 		x[i] = change(v, i/size%planes)
 	}
-	s.data.X = x
+	s.data.X, s.data.Levels = x, false
 	return s
 }
 
