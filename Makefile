@@ -58,12 +58,13 @@ fuzz = set -e; for f in Parse:syntax Read:weights Parse:onnx Parse:tflite Open:d
 test-full: test-tools
 	@.ci/install dataset-fashion-mnist
 	DNNC_FULL=1 $(GO) test -v -timeout 60m ./passes
-	DNNC_FULL=1 $(GO) test -v -timeout 60m -run PromisesAreKept ./passes/robust
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "PromisesAreKept|ManyWorkers" ./passes/robust
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|ExamplesVerify|RecurrentVerifies|EmbeddingVerifies|EveryByte|Streams$$" ./cmd/dnnc/internal/verify
 	DNNC_FULL=1 $(GO) test -timeout 60m -run ProjectsOfEveryTask ./cmd/dnnc/internal/project
 	DNNC_FULL=1 $(GO) test -timeout 60m -run EveryByteDamaged ./frontend/tflite
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullAccuracy|FullPlane" ./cmd/dnnc/internal/eval
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run Killed ./cmd/dnnc/internal/driver
+	DNNC_FULL=1 $(GO) test -timeout 60m ./cmd/dnnc/internal/cluster
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc/internal/command
 	DNNC_FULL=1 $(GO) test -timeout 90m -run "Conformance|CEqualsInterpreter|PlansAreTheirAttributes|Layouts|SmallCode|OtherProducts|Blocks|EveryOperationFollows" ./codegen/network
 	DNNC_FULL=1 $(GO) test -timeout 90m -run RandomNetworks ./cmd/dnnc/internal/fuzz

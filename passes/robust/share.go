@@ -2,6 +2,7 @@ package robust
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"slices"
 
@@ -32,94 +33,203 @@ func (s *Search) aloneKey(l int, f quant.Format, images int) (cells.Key, error) 
 	return s.question(onJudged, "alone", s.layers[l].Name(), f, images)
 }
 
-// share measures the missing entries of the table beside others. A process that claims a layer measures
-// its formats from the first on: what a layer needs before the first is most of some layers' work. When no
-// layer is left it helps with those of others, from their last formats on.
+// pieces are the parts of a layer's menu that are claimed as wholes.
+const pieces = 4
+
+// piece is the part of the menu of layer l that an entry is in.
+func (s *Search) piece(l, f int) int { return f * pieces / len(s.menu[l]) }
+
+// What a layer needs before its first format, second moments and their factors, is most of some layers' work, and so is
+// the way to a layer where little memory keeps what lies before it. So a process begins with a whole layer that is free, and
+// formats from the first on. Then, or where no layer is free, it helps others with pieces of the layers after it, from
+// the last piece backwards. In the end it helps with single formats, from the last one backwards, until nobody has any in hand.
+
+// sharing is a process on its way through a table that it shares.
+type sharing struct {
+	*Search
+	images  int
+	missing [][]int // entries of each layer that nobody has measured, as far as this process knows
+	take    func(l, f int, c cost)
+}
+
+// share measures the missing entries of the table beside others.
 func (s *Search) share(ctx context.Context, images int, missing [][]int, take func(l, f int, c cost)) error {
-	left := func() (n int) {
-		for _, list := range missing {
-			n += len(list)
-		}
-		return n
-	}
-	// collect takes what the store has of a layer, and reports whether anything is missing still.
-	collect := func(l int) (bool, error) {
-		for _, f := range slices.Clone(missing[l]) {
-			k, err := s.aloneKey(l, s.format(l, s.menu[l][f]), images)
-			if err != nil {
-				return false, err
-			}
-			c, ok, err := cells.Have[cost](s.env.Store, k)
-			if err != nil {
-				return false, err
-			}
-			if ok {
-				s.charged(l, images)
-				take(l, f, c)
-			}
-		}
-		return len(missing[l]) > 0, nil
-	}
-	for helps := false; left() > 0 && !s.stopped(); helps = true {
-		var failed error
-		var release func()
-		before := left()
-		needed := func(l int) bool {
-			if len(missing[l]) == 0 || failed != nil || s.stopped() {
-				return false
-			}
-			isNeeded, err := collect(l)
-			if err == nil && isNeeded && !helps {
-				var k cells.Key
-				if k, err = s.question(onJudged, "layer", s.layers[l].Name(), images); err == nil {
-					release, isNeeded, err = s.env.Store.Claim(k)
-				}
-			}
-			failed = err
-			return isNeeded && err == nil
-		}
-		err := s.oracle.walk(ctx, needed, func(l int, p *quant.Prepared) error {
-			if release != nil {
-				defer release()
-				release = nil
-			}
-			list := slices.Clone(missing[l])
-			if helps {
-				slices.Reverse(list)
-			}
-			for _, f := range list {
-				if s.stopped() {
-					break
-				}
-				format := s.format(l, s.menu[l][f])
-				k, err := s.aloneKey(l, format, images)
-				if err != nil {
-					return err
-				}
-				c, ok, err := cells.Try(s.env.Store, k, func() (cost, error) { return s.oracle.alone(ctx, l, p, format, images) })
-				if err != nil {
-					return err
-				}
-				if ok {
-					s.charged(l, images)
-					take(l, f, c)
-				}
-			}
-			return s.save()
-		})
-		if release != nil { // of a layer that could not be prepared
-			release()
-		}
-		if err == nil {
-			err = failed
-		}
-		if err != nil {
+	x := &sharing{s, images, missing, func(l, f int, c cost) {
+		s.charged(l, images)
+		take(l, f, c)
+	}}
+	const (
+		byLayers = iota // the first visit is of a whole layer
+		byPieces
+		byEntries
+	)
+	for phase := byLayers; x.left() > 0 && !s.stopped(); {
+		before := x.left()
+		if err := x.walk(ctx, phase > byLayers, phase == byEntries); err != nil {
 			return err
 		}
-		if left() == before {
+		if x.left() < before {
+			continue
+		}
+		if phase == byEntries {
 			if err := cells.Wait(ctx); err != nil {
 				return err
 			}
+		}
+		phase = min(phase+1, byEntries)
+	}
+	return nil
+}
+
+func (x *sharing) left() (n int) {
+	for _, list := range x.missing {
+		n += len(list)
+	}
+	return n
+}
+
+// collect takes what the store has of a layer, and reports whether anything is missing still.
+func (x *sharing) collect(l int) (bool, error) {
+	for _, f := range slices.Clone(x.missing[l]) {
+		k, err := x.aloneKey(l, x.format(l, x.menu[l][f]), x.images)
+		if err != nil {
+			return false, err
+		}
+		c, ok, err := cells.Have[cost](x.env.Store, k)
+		if err != nil {
+			return false, err
+		}
+		if ok {
+			x.take(l, f, c)
+		}
+	}
+	return len(x.missing[l]) > 0, nil
+}
+
+// claim claims a layer, or a piece of it.
+func (x *sharing) claim(l int, part ...any) (release func(), ok bool, err error) {
+	k, err := x.question(onJudged, append([]any{"layer", x.layers[l].Name(), x.images}, part...)...)
+	if err != nil {
+		return nil, false, err
+	}
+	return x.env.Store.Claim(k)
+}
+
+// lastFree claims the last piece of a layer of which entries are missing and that nobody has, and gives these.
+func (x *sharing) lastFree(l int) (release func(), list []int, err error) {
+	for q := pieces - 1; q >= 0; q-- {
+		if list = x.of(l, q); len(list) == 0 {
+			continue
+		}
+		if release, ok, err := x.claim(l, "piece", q); ok || err != nil {
+			return release, list, err
+		}
+	}
+	return nil, nil, nil
+}
+
+// free are the entries of a layer that nobody has in hand, the last one first.
+func (x *sharing) free(l int) (list []int, err error) {
+	for _, f := range slices.Backward(x.missing[l]) {
+		k, err := x.aloneKey(l, x.format(l, x.menu[l][f]), x.images)
+		if err != nil {
+			return nil, err
+		}
+		release, ok, err := x.env.Store.Claim(k)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			release() // it is claimed again when the layer is prepared
+			list = append(list, f)
+		}
+	}
+	return list, nil
+}
+
+// of are the missing entries of a piece of a layer.
+func (x *sharing) of(l, q int) (list []int) {
+	for _, f := range x.missing[l] {
+		if x.piece(l, f) == q {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// walk goes through the layers once. It helps with pieces from the first layer on, or after its own first layer; or
+// with single entries.
+func (x *sharing) walk(ctx context.Context, helps, byEntries bool) (failed error) {
+	var list []int // entries of the layer that is visited next; nil of a whole layer
+	release := func() {}
+	choose := func(l int) (isNeeded bool, err error) {
+		if isNeeded, err = x.collect(l); err != nil || !isNeeded {
+			return false, err
+		}
+		if list = nil; byEntries {
+			list, err = x.free(l)
+			return len(list) > 0, err
+		}
+		free, ok, err := x.claim(l)
+		if !ok && err == nil && helps {
+			free, list, err = x.lastFree(l)
+			ok = free != nil
+		}
+		if ok && err == nil {
+			release = free
+		}
+		return ok, err
+	}
+	needed := func(l int) (isNeeded bool) {
+		if len(x.missing[l]) == 0 || failed != nil || x.stopped() {
+			return false
+		}
+		isNeeded, failed = choose(l)
+		return isNeeded && failed == nil
+	}
+	err := x.oracle.walk(ctx, needed, func(l int, p *quant.Prepared) error {
+		defer func() { release(); release = func() {} }()
+		helps = true
+		if list != nil {
+			return errors.Join(x.measure(ctx, l, p, list), x.save())
+		}
+		for q := range pieces {
+			free, ok, err := x.claim(l, "piece", q)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+			err = x.measure(ctx, l, p, x.of(l, q))
+			free()
+			if err != nil {
+				return err
+			}
+		}
+		return x.save()
+	})
+	release() // of a layer that could not be prepared
+	return errors.Join(failed, err)
+}
+
+// measure measures entries of a layer, but those that others have in hand.
+func (x *sharing) measure(ctx context.Context, l int, p *quant.Prepared, list []int) error {
+	for _, f := range list {
+		if x.stopped() {
+			break
+		}
+		format := x.format(l, x.menu[l][f])
+		k, err := x.aloneKey(l, format, x.images)
+		if err != nil {
+			return err
+		}
+		c, ok, err := cells.Try(x.env.Store, k, func() (cost, error) { return x.oracle.alone(ctx, l, p, format, x.images) })
+		if err != nil {
+			return err
+		}
+		if ok {
+			x.take(l, f, c)
 		}
 	}
 	return nil
