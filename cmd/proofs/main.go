@@ -139,7 +139,7 @@ func table(list []*proved, date string) (string, error) {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, right is %s, the first of %d test images, which are drawn evenly; %s. Of each error: the mean range; the shares that are proved right up to each size; sampling misses.\n\n", d.Network, d.Right, d.Images, date)
+	fmt.Fprintf(&b, "%s, right is %s, the first of %d test images, which are drawn evenly with seed %d; %s. Of each error: the mean range; the shares that are proved right up to each size; sampling misses.\n\n", d.Network, d.Right, d.Images, d.Seed, date)
 	b.WriteString("| object | bytes of weights | images | right |")
 	for _, q := range qs {
 		fmt.Fprintf(&b, " %s %s |", q.name, strings.Join(decimals(q.sizes), ", "))

@@ -62,7 +62,7 @@ func TestTable(t *testing.T) {
 | qed | 100 | 2 | 1.0000 | 0.1125; 1.000 0.000; 1 | 0.3750; 0.500; 0 | 12.5 |
 | int8 | 800 | 4 | 0.7500 | 0.3625; 0.750 0.500; 1 | 0.6250; 0.750; 0 | 12.5 |
 `, string(text)[strings.Index(string(text), "| object"):strings.Index(string(text), "\n"+end)])
-	assert.Contains(t, string(text), "the first of 10 test images, which are drawn evenly; 2030-01-02")
+	assert.Contains(t, string(text), "the first of 10 test images, which are drawn evenly with seed 0; 2030-01-02")
 }
 
 // TestOtherQuestions: proofs of other errors or images are not compared.
