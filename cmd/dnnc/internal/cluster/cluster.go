@@ -59,6 +59,9 @@ const (
 // blobLife is the time that networks and images stay in a cluster; a build sends them again.
 const blobLife = 7 * 24 * time.Hour
 
+// look is the time between two looks at the jobs.
+const look = time.Second / 2
+
 // patience is the time that one request may take.
 const patience = 20 * time.Second
 
@@ -318,7 +321,7 @@ func (x *Cluster) Work(ctx context.Context, say func(format string, args ...any)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(time.Second / 2):
+		case <-time.After(look):
 		}
 	}
 }
@@ -355,7 +358,7 @@ func (x *Cluster) join(ctx context.Context, name string, say func(format string,
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(renew):
+			case <-time.After(look):
 			}
 		}
 	}()

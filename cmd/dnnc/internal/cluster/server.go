@@ -47,6 +47,13 @@ func Serve(ctx context.Context, s Serving, ready func(url string)) error {
 	} else if err := isSafe("nats://" + s.Listen); err != nil {
 		return fmt.Errorf("%s is seen by other machines: a certificate and its key are needed", s.Listen)
 	}
+	free, err := net.Listen("tcp", s.Listen) // the server itself tries for long, and does not say why
+	if err != nil {
+		return err
+	}
+	if err := free.Close(); err != nil {
+		return err
+	}
 	n, err := server.NewServer(o)
 	if err != nil {
 		return err
