@@ -178,38 +178,56 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 }
 
 // Instructions of columns that strips are copied to, fitted to counts under the emulator: of a pixel, of a column, of a
-// run of inputs, of a row of the window beside a border of the image or of a tap of it alone, of a strip, and of the one
-// that ends a run.
+// run of inputs, of a row of the window beside a border of the image or of a tap of it alone, of a strip, of one that is
+// summed, of one that becomes unsigned, and of the one that ends a run.
 const (
 	perStripPixel     = 20.
-	perStripColumn    = 18.
+	perStripColumn    = 30.
 	perStripRun       = 8.
 	perPaddedStripRow = 30.
-	perPaddedStripTap = 18.
-	perStrip          = 4.
+	perPaddedStripTap = 12.
+	perStrip          = 2.5
+	perSummedStrip    = 1.
+	perShiftedStrip   = 1.
 	perLastStrip      = 2.
 )
 
-// Instructions of the outputs of such products: of a sum that inputs are taken off, of an output channel alone more
-// than of one of four, and of a tile whose products are a loop: its sums begin at 0, and what else is in registers is saved.
+// Instructions of the outputs of such products: of a sum that becomes no vector, of one that inputs are taken off, of an
+// output channel alone more than of one of four, and of a tile whose products are a loop: its sums begin at 0, and what
+// else is in registers is saved.
 const (
+	perLoneSum   = 11.
 	perOffsetSum = 1.
 	perRowAlone  = 12.
 	perStripLoop = 14.
 )
 
-// stripFinish is the instructions of a sum of four that become a vector.
-func (m *Product) stripFinish(e ir.Elem) float64 {
-	if m.Decodes || e.Kind == ir.I8 {
-		return perScalarSum
+// stripFinish is the instructions of a sum that becomes a result, alone or one of four that become a vector.
+func (m *Product) stripFinish(e ir.Elem, together bool) float64 {
+	sum := perLoneSum
+	if together {
+		sum = perScalarSum
 	}
-	return perScalarSum + perOffsetSum
+	if m.sums(e) {
+		sum += perOffsetSum
+	}
+	return sum
 }
+
+// sums reports whether sums take inputs off.
+func (m *Product) sums(e ir.Elem) bool { return !m.Decodes && e.Kind != ir.I8 }
 
 // stripCycles are those of the strips of a column.
 func (m *Product) stripCycles(l kernel.Layer) float64 {
+	each := perStrip
+	if m.sums(l.Elem) {
+		each += perSummedStrip
+	}
+	if m.Code.shift() != 0 {
+		each += perShiftedStrip
+	}
 	strips := func(inputs int) float64 {
-		sum := perStrip * float64((inputs+stripBytes-1)/stripBytes)
+		sum := each * float64((inputs+stripBytes-1)/stripBytes)
 		if inputs%stripBytes > 0 {
 			sum += perLastStrip
 		}

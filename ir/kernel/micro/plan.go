@@ -130,9 +130,9 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	finish := kernel.PerOutput / 2
 	if m.Word == 16 && m.Narrow == nil && channels%4 == 0 { // four sums together, and none to be added up before
 		finish = perScalarSum
-		if m.Strips {
-			finish = m.stripFinish(l.Elem) + perRowAlone*left
-		}
+	}
+	if m.Strips {
+		finish = m.stripFinish(l.Elem, channels%4 == 0) + perRowAlone*left
 	}
 	switch {
 	case m.Output > 0:
