@@ -30,6 +30,7 @@ import (
 type Config struct {
 	URL         string // nats://host:port, tls://host:port; several with commas between them
 	Credentials string // file of a user's JWT and key; "" for none
+	CA          string // file of the authority that certifies the server; "" for those of the system
 	Name        string // first part of the buckets' names; "" is DefaultName
 }
 
@@ -82,6 +83,9 @@ func Connect(ctx context.Context, c Config) (*Cluster, error) {
 	options := []nats.Option{nats.Name("dnnc"), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second), nats.Timeout(patience / 4)}
 	if c.Credentials != "" {
 		options = append(options, nats.UserCredentials(c.Credentials))
+	}
+	if c.CA != "" {
+		options = append(options, nats.RootCAs(c.CA))
 	}
 	conn, err := nats.Connect(c.URL, options...)
 	if err != nil {

@@ -3,9 +3,17 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,11 +27,12 @@ import (
 )
 
 // serve runs a server for the time of a test.
-func serve(t *testing.T) (url string) {
+func serve(t *testing.T, s Serving) (url string) {
+	s.Listen, s.Dir = "127.0.0.1:0", t.TempDir()
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- Serve(ctx, Serving{Listen: "127.0.0.1:0", Dir: t.TempDir()}, func(url string) { ready <- url })
+		ended <- Serve(ctx, s, func(url string) { ready <- url })
 	}()
 	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
 	select {
@@ -87,14 +96,49 @@ func TestServersSeenByOthers(t *testing.T) {
 		c.s.Dir = t.TempDir()
 		assert.ErrorContains(t, Serve(context.Background(), c.s, never), c.want)
 	}
-	url := serve(t)
+	url := serve(t, Serving{})
 	taken := Serving{Listen: strings.TrimPrefix(url, "nats://"), Dir: t.TempDir()}
 	assert.ErrorContains(t, Serve(context.Background(), taken, never), "address already in use")
 }
 
+// certificate writes a certificate of this machine and its key.
+func certificate(t *testing.T) (cert, key string) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	public, err := x509.CreateCertificate(rand.Reader, c, c, &private.PublicKey, private)
+	require.NoError(t, err)
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: public}), 0o600))
+	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
+	return cert, key
+}
+
+// TestTLS: by the token and the authority alone.
+func TestTLS(t *testing.T) {
+	cert, key := certificate(t)
+	url := serve(t, Serving{Cert: cert, Key: key, Token: "hush"})
+	require.True(t, strings.HasPrefix(url, "tls://127.0.0.1:"), url)
+	host := strings.TrimPrefix(url, "tls://")
+	for _, c := range []Config{{URL: url, CA: cert}, {URL: "tls://hush@" + host}, {URL: "tls://hash@" + host, CA: cert}, {URL: "nats://hush@" + host}} {
+		_, err := Connect(context.Background(), c)
+		require.Error(t, err, c)
+		assert.NotContains(t, err.Error(), "hush")
+	}
+	x, err := Connect(context.Background(), Config{URL: "tls://hush@" + host, CA: cert})
+	require.NoError(t, err)
+	defer x.Close()
+	got, err := cells.Answer(context.Background(), x.Store(context.Background()), cells.KeyOf("q"), func() (int, error) { return 3, nil })
+	require.NoError(t, err)
+	assert.Equal(t, 3, got)
+}
+
 // TestStore: answers are computed once by any number of processes, and outlive those.
 func TestStore(t *testing.T) {
-	url := serve(t)
+	url := serve(t, Serving{})
 	var computed atomic.Int32
 	var all sync.WaitGroup
 	const processes, questions = 4, 12
@@ -142,7 +186,7 @@ func TestLeases(t *testing.T) {
 	if os.Getenv("DNNC_FULL") == "" {
 		t.Skip("takes the time of a lease")
 	}
-	url := serve(t)
+	url := serve(t, Serving{})
 	a, b := connect(t, url), connect(t, url)
 	_, err := a.claims.Create(context.Background(), cells.Key{1}.String(), nil) // which nobody renews
 	require.NoError(t, err)
@@ -163,7 +207,7 @@ func TestLeases(t *testing.T) {
 // TestJobs: workers get the words and blobs of a job, once; not those of another version, or blobs that are not what their names say;
 // a job that ends ends their work.
 func TestJobs(t *testing.T) {
-	url := serve(t)
+	url := serve(t, Serving{})
 	x, w := connect(t, url), connect(t, url)
 	ctx, stop := context.WithCancel(context.Background())
 	var mu sync.Mutex

@@ -174,6 +174,7 @@ func rechecking(fs *flag.FlagSet, o *driver.Options) {
 func clustering(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Cluster, "cluster", "", "search with the workers of this NATS server, a `URL`: nats://127.0.0.1:4222 on this machine, tls://HOST:4222 elsewhere")
 	fs.StringVar(&o.Credentials, "credentials", "", "the `file` of a user's credentials for -cluster")
+	fs.StringVar(&o.CA, "tls-ca", "", "the `file` of the authority that certifies the server of -cluster, where the system does not know it")
 	fs.StringVar(&o.ClusterName, "cluster-name", "", "first part of the names of the buckets that -cluster keeps, a `name` (default dnnc)")
 }
 

@@ -172,7 +172,7 @@ func unpack(text []byte) (data.Batch, error) {
 
 // joined are the options of a cluster.
 func (o *Options) joined() cluster.Config {
-	return cluster.Config{URL: o.Cluster, Credentials: o.Credentials, Name: o.ClusterName}
+	return cluster.Config{URL: o.Cluster, Credentials: o.Credentials, CA: o.CA, Name: o.ClusterName}
 }
 
 // offline is an error of a cluster as a diagnostic.

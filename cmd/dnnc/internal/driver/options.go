@@ -45,7 +45,7 @@ type Options struct {
 	Store                                 string                                                     // folder of answers that searches share; "" for none
 	Answers                               cells.Store                                                // that are shared by a cluster; nil of none
 	Offer                                 func(words json.RawMessage, blobs map[string][]byte) error // a search to that cluster
-	Cluster, Credentials, ClusterName     string                                                     // URL of one, file of a user's credentials, first part of its buckets' names
+	Cluster, Credentials, CA, ClusterName string                                                     // URL of one, file of a user's credentials, first part of its buckets' names
 	Listen, Dir, Cert, Key, Token         string                                                     // of the server of a cluster
 	Recheck                               float64                                                    // share of answers that are computed again
 	Workers                               int                                                        // processes that search, this one among them; 0 and 1 are this one alone
