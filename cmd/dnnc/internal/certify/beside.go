@@ -100,6 +100,9 @@ func (s *Sides) Of(ctx context.Context, m *ir.Module, messages io.Writer) ([]Bes
 
 // Shown is Of, which tells of the images that are done.
 func (s *Sides) Shown(ctx context.Context, m *ir.Module, show func(done, total int)) ([]Beside, error) {
+	if err := canMove(s.groups, m); err != nil {
+		return nil, err
+	}
 	net, err := proof.NewNet(m)
 	if err != nil {
 		return nil, err

@@ -186,6 +186,9 @@ func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subj
 	if err := s.ask(o, s.result.Network()); err != nil {
 		return nil, err
 	}
+	if err := canMove(s.groups, m); err != nil {
+		return nil, err
+	}
 	if err := s.result.Judge(ctx, from, out); err != nil {
 		return nil, err
 	}

@@ -303,6 +303,23 @@ func TestCertifySignals(t *testing.T) {
 	}
 }
 
+// TestWideInputs: sizes and places of an input of 16 bits are refused before anything is decided; its draws are counted.
+func TestWideInputs(t *testing.T) {
+	sensors := dnnctest.SensorsFolder(t)
+	path := filepath.Join(t.TempDir(), "proof.json")
+	args := func(more ...string) []string {
+		return append([]string{"certify", sensors("tones.dnn"), "-data", sensors("tones.test.npz"), "-labels", "none", "-images", "16", "-activations", "16"}, more...)
+	}
+	for _, errors := range []string{"gain", "shift=.01", "dropout=.1;drift"} {
+		code, _, stderr := dnnctest.Run(t, args("-n", "3", "-errors", errors)...)
+		assert.Equal(t, command.AtFault, code, errors)
+		assert.Contains(t, stderr, "has 16 bits", errors)
+		assert.Contains(t, stderr, "-activations 8", errors)
+	}
+	dnnctest.Succeed(t, args("-n", "3", "-errors", "dropout=.1", "-draws", "20", "-o", path)...)
+	assert.Contains(t, dnnctest.Succeed(t, args("-check", path)...), "3 counts of 20 draws each hold")
+}
+
 // TestPage: the page says what its words mean, draws what is proved beside what is measured, and has
 // counterexamples as pictures beside the originals. It needs nothing from elsewhere.
 func TestPage(t *testing.T) {

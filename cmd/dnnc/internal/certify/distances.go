@@ -21,7 +21,8 @@ var alike = []string{"light", "brighten", "darken", "contrast", "fog-blend", "sa
 
 // Distances are the exact sizes at which the answers of the integers of a network to the images of a
 // setup become wrong under a condition's kind of error: 0 where one is wrong without any,
-// measure.Never where it never is. They are nil of a kind that has no such sizes.
+// measure.Never where it never is. They are nil of a kind that has no such sizes, and of an input
+// whose sizes cannot be listed.
 func Distances(ctx context.Context, r *driver.Result, setup measure.Setup, right []int, c disturb.Condition) ([]float64, error) {
 	if !slices.Contains(alike, c.Kind.Name) {
 		return nil, nil
@@ -31,6 +32,9 @@ func Distances(ctx context.Context, r *driver.Result, setup measure.Setup, right
 		return nil, err
 	}
 	g, m := &list[0], r.Whole()
+	if canMove(list, m) != nil {
+		return nil, nil
+	}
 	var margin []float32
 	if c.Kind.Guided {
 		if margin, _, err = setup.Gradient(setup.Images); err != nil {

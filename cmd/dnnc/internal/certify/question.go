@@ -28,6 +28,17 @@ type group struct {
 	random []disturb.Condition // by size
 }
 
+// canMove reports an input whose sizes or places of an error cannot be listed: the images of a path are of 8 bits.
+func canMove(groups []group, m *ir.Module) error {
+	for _, g := range groups {
+		if g.random == nil && m.Inputs[g.index].Type.IsWide() {
+			return diag.New(g.in.Pos, diag.Unsupported, "%s cannot be proved: the input %s has 16 bits, and sizes and places of an error are listed of inputs of 8", g.name, g.in.Name).
+				WithHelp("-activations 8 gives it 8 bits; of a random error, as dropout, the probability can be bounded")
+		}
+	}
+	return nil
+}
+
 // errorsOf is the text of the errors that are to be proved: those of -errors, or else all that move
 // along their sizes and fit the first input.
 func errorsOf(o driver.Options, inputs []disturb.Input) (string, error) {
