@@ -12,6 +12,10 @@ const (
 	perPiece    = 5.  // a group's inputs of a pixel copied to scratch
 	perRepeated = .4  // a byte copied to scratch as one of several
 	perRow      = 30. // a row copied, or of tiles
+
+	// Where loads at any distance are not as cheap as at none.
+	perAddress = 3.  // a pixel's address in a segment
+	perBlocks  = 20. // blocks of one size in a tile
 )
 
 // cycles estimates the instructions of a layer.
@@ -67,7 +71,8 @@ func (s *shape) tile(m *product, pixels, channels int) float64 {
 			}
 		}
 		if !m.adjacent {
-			segment += px
+			segment += px * perAddress
+			sum += perBlocks
 		}
 		one := perBlock + v*perVector + px*v*perSums + float64(s.w.KH*s.segments)*segment
 		sum += float64(b.n) * one
