@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,7 +112,9 @@ func Work(ctx context.Context, o Options, out, messages io.Writer) error {
 	if o.Workers > 1 {
 		return diag.New(diag.Pos{}, diag.BadValue, "dnnc worker is one process, and -workers is of a build that starts more").WithHelp("leave -workers out")
 	}
-	o.StopAfter, o.Checkpoint, o.DumpDir, o.Debug, o.Stats, o.Validate, o.TimePasses, o.Emit = passes.Robust, "", "", "", "", false, false, nil
+	// What comes after the search, and what is written, is the build's.
+	o.StopAfter, o.Tune, o.Checkpoint, o.DumpDir, o.Debug, o.Stats, o.Output, o.DependFile = passes.Robust, pass.Tune{}, "", "", "", "", "", ""
+	o.Emit, o.Report, o.Depend, o.Lend, o.Validate, o.TimePasses = nil, nil, false, false, false, false
 	ctx, stop := withParent(ctx)
 	defer stop()
 	r, err := compile(ctx, o, io.Discard, messages, func(*ir.Module) error { return nil })
@@ -207,12 +207,7 @@ func startWorkers(ctx context.Context, o Options, messages io.Writer) (stop func
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			lines := strings.Split(strings.TrimSpace(fault.String()), "\n")
-			var exit *exec.ExitError
-			if errors.As(err, &exit) && lines[len(lines)-1] != "" {
-				err = fmt.Errorf("%w: %s", err, lines[len(lines)-1])
-			}
-			fmt.Fprintf(messages, "a worker ended, and the search goes on without it: %v\n", err)
+			fmt.Fprintf(messages, "a worker ended, and the search goes on without it: %v\n%s", err, fault.String())
 		})
 	}
 	return func() { end(); all.Wait() }, nil

@@ -48,6 +48,13 @@ func TestWorkersMakeTheSameBytes(t *testing.T) {
 		dump, _ := build(args...)
 		assert.Equal(t, alone, dump, args)
 	}
+	// What comes after the search is no worker's, and disturbs none.
+	c := dnnctest.StandIn(t, dir, "classes.dnn", "-calib", "data.npz", "-target", "x86_64", "-images", "40", "-errors", "gaussian=0.1", "-O", "robust", "-bits", "2.5", "-formats", "odd2,odd4",
+		"-workers", "3", "-tune", "1e6", "-emit", "c,ir", "-MD", "-report", "fidelity", "-lend", "-stats", "stats", "-dump-dir", "dumps", "-check-passes", "-time-passes", "-task", "classes", "-o", "net.c")
+	c.Env = append(c.Env, "TMPDIR="+temporary)
+	text, err := c.CombinedOutput()
+	require.NoError(t, err, string(text))
+	assert.NotContains(t, string(text), "a worker ended")
 	left, err := os.ReadDir(temporary)
 	require.NoError(t, err)
 	assert.Empty(t, left)
