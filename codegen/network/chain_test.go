@@ -17,6 +17,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
@@ -311,6 +312,38 @@ func TestChainsInC(t *testing.T) {
 	in, want := cases(t, m, 6)
 	got := runInC(t, p, fmt.Sprintf(stepper, m.Inputs[0].Type.Shape.Size(), m.Outputs[0].Type.Shape.Size(), network.StepState(m)+network.StepStateBytes, units[0].Steps), in)
 	require.Equal(t, bytes.Join(want, nil), got)
+}
+
+// TestManySteps: where a network has more steps than one function tells apart, LLVM's time for which grows
+// with their square, run_step still goes through all of them.
+func TestManySteps(t *testing.T) {
+	t.Parallel()
+	const steps, most = 1100, 512
+	b := build.Chain{Builder: build.New("net")}
+	x := b.Input("x", ir.Shape{4}, ir.Range{Lo: -1, Hi: 1})
+	for range steps {
+		x = b.Add(ir.Tanh, "y", []*ir.Value{x})
+	}
+	require.NoError(t, b.Err)
+	m := b.Finish([]*ir.Value{x})
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
+		Calibration: func() (data.Batch, error) { return data.Synthesize(ir.Shape{4}, -1, 1, 8, 1), nil }}
+	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
+	require.Len(t, m.Ops, steps)
+	p, err := network.Write(m, network.Interface{Prefix: "net"})
+	require.NoError(t, err)
+	for _, f := range p.Funcs[:len(p.Funcs)-1] { // run is the last one
+		calls := 0
+		loop.EachCall(f.Body, func(*loop.Call) { calls++ })
+		assert.LessOrEqual(t, calls, most, f.Name)
+	}
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip(err)
+	}
+	in, want := cases(t, m, 3)
+	require.Equal(t, bytes.Join(want, nil), runInC(t, p, fmt.Sprintf(stepper, 4, 4, network.StepState(m)+network.StepStateBytes, steps), in))
 }
 
 // runInC compiles the C of a program, with every warning, and a main function under sanitizers, and

@@ -39,6 +39,9 @@ const LentHead = 72
 // lentAlign is the alignment of weights that a caller lends.
 const lentAlign = 8
 
+// mostTold is the units that one function tells apart: LLVM's time for it grows with their square.
+const mostTold = 512
+
 // entries adds the functions that others call. A step is an operation, or a stripe of a chain.
 func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, layers [][]*loop.Func) {
 	var hook *loop.Func
@@ -47,9 +50,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 		p.Funcs = append([]*loop.Func{hook}, p.Funcs...)
 	}
 	chains := make([]*loop.Func, len(units))
-	steps := 0
 	for k, u := range units {
-		steps += u.Steps
 		if u.Chain != nil {
 			chains[k] = i.chain(m, p, fmt.Sprintf("_chain%d", k), u.Chain, layers[k])
 		}
@@ -67,46 +68,69 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 		}
 		return args
 	}
-	index := &loop.Var{Name: "index", Type: loop.I32}
+	firsts := []int{0} // steps of the units
+	for _, u := range units {
+		firsts = append(firsts, firsts[len(firsts)-1]+u.Steps)
+	}
+	index := func(f *loop.Func) loop.Expr {
+		f.Ints = []*loop.Var{{Name: "index", Type: loop.I32}}
+		return f.Ints[0].Get()
+	}
 
-	// dispatch is the step of an index, which two functions offer.
-	dispatch := i.entry(m, "_dispatch")
-	dispatch.Ints = []*loop.Var{index}
-	b := loop.NewBuilder(dispatch)
-	first := 0 // step of the unit
-	for k, u := range units {
-		if u.Chain == nil {
-			b.If(loop.Op(loop.Eq, index.Get(), loop.Int(first)), func() {
-				hooked(b, k, 0)
-				b.Call(layers[k][0], nil, arguments(m, dispatch, u.Nodes[0]))
-				hooked(b, k, 1)
+	// telling writes the step of an index, of some units; 1 where it is of none of these.
+	telling := func(f *loop.Func, from, to int) {
+		index, b := index(f), loop.NewBuilder(f)
+		for k := from; k < to; k++ {
+			u := units[k]
+			if u.Chain == nil {
+				b.If(loop.Op(loop.Eq, index, loop.Int(firsts[k])), func() {
+					hooked(b, k, 0)
+					b.Call(layers[k][0], nil, arguments(m, f, u.Nodes[0]))
+					hooked(b, k, 1)
+					b.Return(loop.Int(0))
+				}, nil)
+				continue
+			}
+			number := loop.Op(loop.Sub, index, loop.Int(firsts[k]))
+			b.If(loop.Op(loop.ULt, number, loop.Int(u.Steps)), func() {
+				at := func(stripe, done int) {
+					if hook != nil {
+						b.If(loop.Op(loop.Eq, number, loop.Int(stripe)), func() { hooked(b, k, done) }, nil)
+					}
+				}
+				at(0, 0)
+				b.Call(chains[k], []loop.Expr{number}, regions(f))
+				at(u.Steps-1, 1)
 				b.Return(loop.Int(0))
 			}, nil)
-			first++
-			continue
 		}
-		number := loop.Op(loop.Sub, index.Get(), loop.Int(first))
-		b.If(loop.Op(loop.ULt, number, loop.Int(u.Steps)), func() {
-			at := func(stripe, done int) {
-				if hook != nil {
-					b.If(loop.Op(loop.Eq, number, loop.Int(stripe)), func() { hooked(b, k, done) }, nil)
-				}
-			}
-			at(0, 0)
-			b.Call(chains[k], []loop.Expr{number}, regions(dispatch))
-			at(u.Steps-1, 1)
-			b.Return(loop.Int(0))
-		}, nil)
-		first += u.Steps
+		b.Return(loop.Int(1))
 	}
-	b.Return(loop.Int(1))
+
+	// dispatch is the step of an index, which two functions offer: of many units by parts.
+	dispatch := i.entry(m, "_dispatch")
+	var parts []*loop.Func
+	if len(units) <= mostTold {
+		telling(dispatch, 0, len(units))
+	} else {
+		index, b := index(dispatch), loop.NewBuilder(dispatch)
+		for from := 0; from < len(units); from += mostTold {
+			part, to := i.entry(m, fmt.Sprintf("_dispatch%d", len(parts))), min(from+mostTold, len(units))
+			telling(part, from, to)
+			parts = append(parts, part)
+			b.If(loop.Op(loop.ULt, index, loop.Int(firsts[to])), func() {
+				b.Return(b.Result("status", part, []loop.Expr{index}, regions(dispatch)))
+			}, nil)
+		}
+		b.Return(loop.Int(1))
+	}
 	through := func(b *loop.Builder, f *loop.Func, index loop.Expr) loop.Expr {
 		return b.Result("status", dispatch, []loop.Expr{index}, regions(f))
 	}
 
 	step := i.entry(m, "_step")
 	step.Ints = []*loop.Var{{Name: "index", Type: loop.I32}}
-	b = loop.NewBuilder(step)
+	b := loop.NewBuilder(step)
 	b.Return(through(b, step, step.Ints[0].Get()))
 
 	begin := &loop.Func{Name: i.Prefix + "_run_begin", Params: []*loop.Param{{Name: "arena", Untyped: true}}}
@@ -124,7 +148,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 	low, high = state.tag(i.Tag)
 	b.If(state.isOther(low, high), func() { b.Return(loop.Int(-1)) }, nil)
 	k := b.Let("step", state.load(0))
-	count := loop.Int(steps)
+	count := loop.Int(firsts[len(units)])
 	state.mark(loop.Int(0), loop.Int(0)) // unless there is another step
 	b.If(loop.Op(loop.ULt, k, count), nil, func() { b.Return(loop.Int(-1)) })
 	status := through(b, next, k)
@@ -155,7 +179,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 			p.Funcs = append(p.Funcs, f)
 		}
 	}
-	p.Funcs = append(p.Funcs, dispatch, step, begin, next)
+	p.Funcs = append(append(p.Funcs, parts...), dispatch, step, begin, next)
 	if m.Streams() {
 		p.Funcs = append(p.Funcs, i.reset(m))
 	}
@@ -166,7 +190,9 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 			f.Local = true
 		}
 	}
-	dispatch.Local = true // from here on: it keeps the data that it names
+	for _, f := range append(parts, dispatch) {
+		f.Local = true // from here on: it keeps the data that it names
+	}
 }
 
 // reset writes the function that gives an arena the states that a stream begins with, and marks it.
