@@ -90,6 +90,9 @@ func (s *reader) csv() (data.Batch, error) {
 	if err != nil {
 		return data.Batch{}, err
 	}
+	if len(inputs) == 0 { // where no network says how many it takes
+		return data.Batch{}, bad("no column is one of an input: there are labels in %s", t.said(labels)).WithHelp("-inputs says the columns of the input, -labels those of the labels")
+	}
 	if err := t.numbers(s.draw(t.rows), inputs); err != nil {
 		return data.Batch{}, err
 	}

@@ -197,3 +197,11 @@ func TestColumnsOfSeveralResults(t *testing.T) {
 		assert.Contains(t, d.Said, c.said, name)
 	}
 }
+
+// TestLabelsAlone: a table of labels alone has nothing to give a network, also where none says how much it takes.
+func TestLabelsAlone(t *testing.T) {
+	for _, text := range []string{"y\n1\n", "label\n\"2\"\n"} {
+		_, err := Load(folder(t, "a.csv", []byte(text)), Want{})
+		assert.ErrorContains(t, err, "no column is one of an input")
+	}
+}
