@@ -110,7 +110,7 @@ func TestSizeIsSmaller(t *testing.T) {
 	if _, err := llvm.Find(""); err != nil {
 		t.Skip(err)
 	}
-	network := dnnctest.Root + "/testdata/tasks/pump/pump.dnn" // whose kernels are unrolled on each of the targets
+	network := dnnctest.Root + "/testdata/tasks/machine/machine.dnn" // whose kernels are unrolled on each of the targets
 	build := func(target string, level ...string) (c certificate.Certificate) {
 		base := filepath.Join(t.TempDir(), "lenet5")
 		args := []string{"-images", "32", network, "-target", target, "-o", base + ".o"}
