@@ -39,6 +39,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if o.Draws > proof.MostDraws {
 		return diag.New(diag.Pos{}, diag.BadValue, "-draws %d: at most %d", o.Draws, proof.MostDraws)
 	}
+	if o.Points > mostPoints {
+		return diag.New(diag.Pos{}, diag.BadValue, "-points %d: at most %d for each range", o.Points, mostPoints)
+	}
 	if o.Proof != "" {
 		if o.Output != "" || o.Resume {
 			return diag.New(diag.Pos{}, diag.BadValue, "-check writes no proof: -o and -resume have no place beside it")

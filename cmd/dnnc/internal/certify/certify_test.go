@@ -381,6 +381,7 @@ func TestCertifyRefuses(t *testing.T) {
 		"the error patch=3 stands twice":                          {net, "-errors", "patch=3;light;patch=3"},
 		"the network has no input imag":                           {net, "-errors", "imag:patch=3"},
 		"is no whole number from 1 on":                            {net, "-errors", "gaussian=.1", "-draws", "0"},
+		"-points 1000001: at most 1000000 for each range":         {net, "-check", "proof.json", "-points", "1000001"},
 		"light proves both directions":                            {net, "-errors", "light-random"},
 		"nothing to prove":                                        {net, "-errors", "none"},
 		"did you mean \"darken\"":                                 {net, "-errors", "darkn"},

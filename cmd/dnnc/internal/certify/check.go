@@ -117,11 +117,14 @@ func (s *subject) object(ctx context.Context) (run func([][]int8) ([]int, error)
 // together is the images that are evaluated at a time.
 const together = 256
 
+// mostPoints is the most sizes inside a range at which it is checked.
+const mostPoints = 1_000_000
+
 // hold evaluates the points of all images.
 func (s *subject) hold(ctx context.Context, d *proof.Document, o driver.Options, runs []func([][]int8) ([]int, error), by string, stdout, stderr io.Writer) error {
 	show, end := driver.Progress(stderr, "checking images")
 	defer end()
-	h := &holder{subject: s, file: o.Proof, inside: o.Points}
+	h := &holder{subject: s, file: o.Proof, inside: o.Points, runs: runs}
 	for range runtime.GOMAXPROCS(0) {
 		w, err := s.net.NewWalker()
 		if err != nil {
@@ -134,12 +137,13 @@ func (s *subject) hold(ctx context.Context, d *proof.Document, o driver.Options,
 		if err := h.image(ctx, i, &d.Decided[i], d.Images, rng); err != nil {
 			return err
 		}
-		if len(h.points) >= together || i == len(d.Decided)-1 {
-			if err := h.evaluate(runs); err != nil {
-				return err
-			}
+		if err := h.full(); err != nil {
+			return err
 		}
 		show(i+1, len(d.Decided))
+	}
+	if err := h.evaluate(); err != nil {
+		return err
 	}
 	end()
 	if len(d.Decided) < d.Images {
@@ -168,19 +172,28 @@ type holder struct {
 	inside  int // random sizes inside each range, random places and draws of each error that has these
 	walkers []*proof.Walker
 	points  []point
+	runs    []func([][]int8) ([]int, error)
 	// What was held.
 	ranges, random, wrong           int
 	lists, wrongPlaces, rightPlaces int
 	counts, evaluated               int // of draws
 }
 
+// full evaluates the points where there are enough of them.
+func (h *holder) full() error {
+	if len(h.points) < together {
+		return nil
+	}
+	return h.evaluate()
+}
+
 // evaluate holds the points that have been collected to the answers of every engine.
-func (h *holder) evaluate(runs []func([][]int8) ([]int, error)) error {
+func (h *holder) evaluate() error {
 	var records [][]int8
 	for _, p := range h.points {
 		records = append(records, p.record)
 	}
-	for _, run := range runs {
+	for _, run := range h.runs {
 		if len(records) == 0 {
 			break
 		}
@@ -253,6 +266,9 @@ func (c *item) along(n int, g *group, k *proof.Kind) error {
 		if p.isWrong {
 			c.h.wrong++
 		}
+		if err := c.h.full(); err != nil {
+			return err
+		}
 	}
 	if c.h.ranges++; r.To != nil {
 		c.h.random += c.h.inside
@@ -284,6 +300,9 @@ func (c *item) at(n int, g *group, k *proof.PlaceKind) error {
 			c.h.wrongPlaces++
 		} else {
 			c.h.rightPlaces++
+		}
+		if err := c.h.full(); err != nil {
+			return err
 		}
 	}
 	c.h.lists++
