@@ -395,12 +395,5 @@ func (l lines) table(exporters []string) string {
 
 // write puts the table into a file.
 func (l lines) write(path string, exporters []string) error {
-	old, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if old, err = markers.Replace(old, begin, end, l.table(exporters)); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return os.WriteFile(path, old, 0o644)
+	return markers.Refresh(path, begin, end, l.table(exporters))
 }

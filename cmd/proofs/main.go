@@ -46,14 +46,7 @@ func refresh(folder, into, date string, names []string) error {
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(into)
-	if err != nil {
-		return err
-	}
-	if text, err = markers.Replace(text, begin, end, content); err != nil {
-		return fmt.Errorf("%s: %w", into, err)
-	}
-	return os.WriteFile(into, text, 0o644)
+	return markers.Refresh(into, begin, end, content)
 }
 
 // proved is an object and what is proved of it.

@@ -44,14 +44,7 @@ func refresh(record, into, date string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", record, err)
 	}
-	text, err := os.ReadFile(into)
-	if err != nil {
-		return err
-	}
-	if text, err = markers.Replace(text, begin, end, tables(cells, date)); err != nil {
-		return fmt.Errorf("%s: %w", into, err)
-	}
-	return os.WriteFile(into, text, 0o644)
+	return markers.Refresh(into, begin, end, tables(cells, date))
 }
 
 // cell is the outcomes of one method at one size of a network, one a seed.

@@ -154,6 +154,20 @@ func constant(in []*operand, i int, what string) (*tensor, error) {
 	return in[i].c, nil
 }
 
+// weighted are the weights and the biases of a convolution over so many dimensions.
+func weighted(in []*operand, dims int) (weight, bias *tensor, err error) {
+	if weight, err = constant(in, 1, "weights"); err != nil {
+		return nil, nil, err
+	}
+	if bias, err = constant(in, 2, "biases"); err != nil {
+		return nil, nil, err
+	}
+	if len(weight.shape) != dims+2 {
+		return nil, nil, fmt.Errorf("has weights of shape %v for %d dimensions", weight.shape, dims)
+	}
+	return weight, bias, nil
+}
+
 func conv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if len(in[0].shape) == 5 {
 		return im.volumeConv(n, in)
@@ -162,16 +176,9 @@ func conv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if err != nil {
 		return nil, err
 	}
-	weight, err := constant(in, 1, "weights")
+	weight, bias, err := weighted(in, spatial)
 	if err != nil {
 		return nil, err
-	}
-	bias, err := constant(in, 2, "biases")
-	if err != nil {
-		return nil, err
-	}
-	if len(weight.shape) != spatial+2 {
-		return nil, fmt.Errorf("has weights of shape %v for %d dimensions", weight.shape, spatial)
 	}
 	w, err := im.window(n, v, spatial, weight.shape[2:])
 	if err != nil {

@@ -66,16 +66,9 @@ func (im *importer) volumeConv(n *pb.Node, in []*operand) ([]*operand, error) {
 	if s[0] != 1 {
 		return nil, fmt.Errorf("of a batch of %d; networks are compiled for one, which -shape can say", s[0])
 	}
-	weight, err := constant(in, 1, "weights")
+	weight, bias, err := weighted(in, dims)
 	if err != nil {
 		return nil, err
-	}
-	bias, err := constant(in, 2, "biases")
-	if err != nil {
-		return nil, err
-	}
-	if len(weight.shape) != dims+2 {
-		return nil, fmt.Errorf("has weights of shape %v for %d dimensions", weight.shape, dims)
 	}
 	c := im.compose(n)
 	images, depth := c.node(n.GetOpType(), "", 1, nil), c.node(n.GetOpType(), "", 1, nil)

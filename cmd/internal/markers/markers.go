@@ -5,6 +5,7 @@ package markers
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"slices"
 )
 
@@ -17,4 +18,16 @@ func Replace(text []byte, begin, end, content string) ([]byte, error) {
 		return nil, fmt.Errorf("no lines %q and %q to write between", begin, end)
 	}
 	return slices.Concat(head, []byte(begin+"\n\n"+content+"\n"+end), tail), nil
+}
+
+// Refresh is Replace of a file.
+func Refresh(path, begin, end, content string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if text, err = Replace(text, begin, end, content); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, text, 0o644)
 }

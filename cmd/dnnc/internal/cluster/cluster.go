@@ -94,7 +94,7 @@ func Connect(ctx context.Context, c Config) (*Cluster, error) {
 	x := &Cluster{url: Public(c.URL), conn: conn}
 	if err := x.buckets(ctx, c.Name); err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("%s: %w", x.url, err)
+		return nil, x.failed(err)
 	}
 	return x, nil
 }
@@ -162,6 +162,14 @@ func isSafe(list string) error {
 	return nil
 }
 
+// failed is an error with the cluster that it is of.
+func (x *Cluster) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", x.url, err)
+}
+
 // Store is the store of answers.
 func (x *Cluster) Store(ctx context.Context) cells.Store { return &store{Cluster: x, ctx: ctx} }
 
@@ -171,13 +179,6 @@ type store struct {
 }
 
 func (s *store) within() (context.Context, func()) { return context.WithTimeout(s.ctx, patience) }
-
-func (s *store) failed(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", s.url, err)
-}
 
 func (s *store) Get(k cells.Key) (answer []byte, ok bool, err error) {
 	ctx, cancel := s.within()
@@ -246,28 +247,32 @@ type Job struct {
 	Blobs   map[string]string `json:"blobs"`
 }
 
+// nameOf is the name of a blob or a job: its hash.
+func nameOf(content []byte) string {
+	hash := sha256.Sum256(content)
+	return hex.EncodeToString(hash[:])
+}
+
 // Publish offers a job until end is called. Blobs that the cluster has already are not sent again.
 func (x *Cluster) Publish(ctx context.Context, words json.RawMessage, blobs map[string][]byte) (end func(), err error) {
 	j := Job{Version: thisVersion, Arch: thisArch, Words: words, Blobs: map[string]string{}}
 	for what, content := range blobs {
-		hash := sha256.Sum256(content)
-		name := hex.EncodeToString(hash[:])
+		name := nameOf(content)
 		j.Blobs[what] = name
 		if info, err := x.blobs.GetInfo(ctx, name); err == nil && info.Size == uint64(len(content)) {
 			continue
 		}
 		if _, err := x.blobs.PutBytes(ctx, name, content); err != nil {
-			return nil, fmt.Errorf("%s: %w", x.url, err)
+			return nil, x.failed(err)
 		}
 	}
 	text, err := json.Marshal(j)
 	if err != nil {
 		return nil, err
 	}
-	hash := sha256.Sum256(text)
-	name := hex.EncodeToString(hash[:])
+	name := nameOf(text)
 	if _, err := x.jobs.Put(ctx, name, text); err != nil {
-		return nil, fmt.Errorf("%s: %w", x.url, err)
+		return nil, x.failed(err)
 	}
 	stop := x.keep(x.jobs, name, text)
 	return func() {
@@ -296,7 +301,7 @@ func (x *Cluster) blob(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if hash := sha256.Sum256(content); hex.EncodeToString(hash[:]) != name {
+	if nameOf(content) != name {
 		return nil, errors.New("a blob is not what its name says")
 	}
 	return content, nil
