@@ -38,9 +38,11 @@ func TestLimitedMemory(t *testing.T) {
 		require.NoError(t, err)
 		return 0, string(out)
 	}
-	code, text := limited(1_400_000, "lenet5.dnn -O universal -bits 2 -rounding compensated -target x86_64 -images 512 -emit c -o net.c")
+	// Below about 1,500,000 Go's runtime cannot always reserve what it begins with, and
+	// a supervisor that does not begin says nothing.
+	code, text := limited(2_000_000, "lenet5.dnn -O universal -bits 2 -rounding compensated -target x86_64 -images 512 -emit c -o net.c")
 	assert.Equal(t, command.AtFault, code, text)
-	assert.Contains(t, text, "dnnc takes more than the 1367 MiB")
+	assert.Contains(t, text, "dnnc takes more than the 1953 MiB")
 	assert.NotContains(t, text, "goroutine")
 	assert.Equal(t, "old", string(dnnctest.Contents(t, dir, "net.c")["net.c"]))
 	dnnctest.AssertNoTemporary(t, dir)
