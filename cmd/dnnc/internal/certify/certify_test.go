@@ -301,6 +301,12 @@ func TestCertifySignals(t *testing.T) {
 		out := dnnctest.Succeed(t, "certify", sensors("tones.dnn"), "-data", sensors("tones.test.npz"), "-labels", "none", "-images", "16", "-check", path)
 		assert.Contains(t, out, "of 3 images hold by the interpreter")
 	}
+	page := filepath.Join(t.TempDir(), "page.html")
+	dnnctest.Succeed(t, "certify", sensors("tones.dnn"), "-data", sensors("tones.test.npz"), "-labels", "none", "-n", "3", "-images", "16", "-draws", "20", "-errors", "saturation=.3;shift=.01;dropout=.1", "-page", page)
+	raw, err := os.ReadFile(page)
+	require.NoError(t, err)
+	assert.Contains(t, string(raw), "for 3 given signals")
+	assert.NotRegexp(t, `camera|images\b`, string(raw), "the page of a signal is about signals")
 }
 
 // TestWideInputs: sizes and places of an input of 16 bits are refused before anything is decided; its draws are counted.

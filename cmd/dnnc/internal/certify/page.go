@@ -32,6 +32,7 @@ const shown = 6
 // page is what the template shows.
 type page struct {
 	Document  *proof.Document
+	Words     words
 	Undecided int
 	Draws     int
 	Samples   int
@@ -39,6 +40,31 @@ type page struct {
 	Placed    []pagePlaced
 	Drawn     []pageDrawn
 	Like      []likeness
+}
+
+// words name an item of the data by what the inputs hold.
+type words struct {
+	One, Many, Title string
+	May              string // happen to an item: what the page is about, for who does not know errors
+}
+
+// wordsFor are the words for items of inputs; images where one of the inputs is an image.
+func wordsFor(inputs []*ir.Value) words {
+	kind := ""
+	for _, v := range inputs {
+		switch k := v.Holds().Kind; {
+		case k == ir.Image:
+			return words{"image", "images", "Images", "An image that a camera takes may be darker, foggier or partly covered."}
+		case kind == "" || kind == k:
+			kind = k
+		default:
+			kind = ir.Features
+		}
+	}
+	if kind == ir.Signal {
+		return words{"signal", "signals", "Signals", "A signal that a sensor takes may be weaker, drift, be clipped or have gaps."}
+	}
+	return words{"item", "items", "Items", "What a sensor reads may be scaled, drift or be missing."}
 }
 
 type pageMoved struct {
@@ -77,7 +103,7 @@ type counterexample struct {
 // html is the page of a proof.
 func (s *subject) html(ctx context.Context, d *proof.Document) ([]byte, error) {
 	sum := s.summarize(d)
-	p := page{Document: d, Undecided: d.Images - len(d.Decided), Draws: d.Draws, Samples: proof.Samples}
+	p := page{Document: d, Words: wordsFor(s.module.Inputs), Undecided: d.Images - len(d.Decided), Draws: d.Draws, Samples: proof.Samples}
 	ranges, spots, moved, placed := 0, 0, 0, 0
 	for i := range s.groups {
 		g := &s.groups[i]
@@ -140,7 +166,7 @@ func (s *subject) pageOfMoved(ctx context.Context, d *proof.Document, g *group, 
 		y := float64(right) / float64(n)
 		measured.Points = append(measured.Points, chart.Point{X: t, Y: y, Low: y, High: y})
 	}
-	svg, err := (&chart.Lines{Title: g.name, X: "size of the error", Y: "share of the images", Series: []chart.Series{proved, measured}}).SVG()
+	svg, err := (&chart.Lines{Title: g.name, X: "size of the error", Y: "share of the " + wordsFor(s.module.Inputs).Many, Series: []chart.Series{proved, measured}}).SVG()
 	if err != nil {
 		return nil, err
 	}
