@@ -6,7 +6,9 @@ package build
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
@@ -317,4 +319,14 @@ func (b *Builder) nameResults(names []string) {
 	if isNamed {
 		b.M.Tasks = tasks
 	}
+}
+
+// ShortFloat is the shortest decimal number that is x as a float32: what was
+// written before it became one.
+func ShortFloat(x float64) float64 {
+	f, _ := strconv.ParseFloat(strconv.FormatFloat(float64(float32(x)), 'g', -1, 32), 64)
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return x
+	}
+	return f
 }

@@ -34,10 +34,10 @@ func compared(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		a, b = b, a
 	}
 	if k, ok := oneNumber(b.c); ok && len(b.shape) <= len(a.shape) {
-		return c.condition(c.function(ir.Step, "", a, ir.AttrAlpha.Is(shortFloat(k)), ir.AttrValue.Is(at)))
+		return c.condition(c.function(ir.Step, "", a, ir.AttrAlpha.Is(build.ShortFloat(k)), ir.AttrValue.Is(at)))
 	}
 	if k, ok := oneNumber(a.c); ok && len(a.shape) <= len(b.shape) {
-		return c.condition(c.function(ir.Step, "", c.do("Neg", "minus", []*operand{b}), ir.AttrAlpha.Is(shortFloat(-k)), ir.AttrValue.Is(at)))
+		return c.condition(c.function(ir.Step, "", c.do("Neg", "minus", []*operand{b}), ir.AttrAlpha.Is(build.ShortFloat(-k)), ir.AttrValue.Is(at)))
 	}
 	return c.condition(c.function(ir.Step, "", c.binary("Sub", "difference", a, b), ir.AttrValue.Is(at)))
 }

@@ -27,7 +27,7 @@ func remainder(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 
 func swiGLU(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	c := im.compose(n)
-	return c.result(c.binary("Mul", "", c.function(ir.Silu, "gate", in[0], ir.AttrAlpha.Is(shortFloat(floatAttr(n, "alpha", 1)))), in[1]))
+	return c.result(c.binary("Mul", "", c.function(ir.Silu, "gate", in[0], ir.AttrAlpha.Is(build.ShortFloat(floatAttr(n, "alpha", 1)))), in[1]))
 }
 
 // lpPool is a mean of powers of each window, with padding of zeros, times the elements of

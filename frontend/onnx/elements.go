@@ -94,7 +94,7 @@ func (im *importer) clippedAs(hint string, o *operand, lo, hi float64) ([]*opera
 		return []*operand{o}, nil
 	default:
 		const far = 1e30
-		attrs = []ir.Attr{ir.AttrLow.Is(shortFloat(max(lo, -far))), ir.AttrHigh.Is(shortFloat(min(hi, far)))}
+		attrs = []ir.Attr{ir.AttrLow.Is(build.ShortFloat(max(lo, -far))), ir.AttrHigh.Is(build.ShortFloat(min(hi, far)))}
 	}
 	y, err := im.Add(op, hint, []*ir.Value{o.v}, attrs...)
 	if err != nil {
@@ -113,7 +113,7 @@ func functionEntry(op ir.Op, numbers ...[2]any) opEntry {
 func functionNumbers(n *pb.Node, numbers [][2]any) []float64 {
 	var out []float64
 	for _, k := range numbers {
-		out = append(out, shortFloat(floatAttr(n, k[0].(string), k[1].(float64))))
+		out = append(out, build.ShortFloat(floatAttr(n, k[0].(string), k[1].(float64))))
 	}
 	return out
 }
@@ -252,7 +252,7 @@ func (c *composer) power(role string, x *operand, e float64) *operand {
 	case .5:
 		return c.function(ir.Sqrt, role, x)
 	}
-	return c.function(ir.Pow, role, x, ir.AttrExponent.Is(shortFloat(e)))
+	return c.function(ir.Pow, role, x, ir.AttrExponent.Is(build.ShortFloat(e)))
 }
 
 // prelu is max(x,0) + slope*min(x,0): a leaky relu where there is one slope.
@@ -266,7 +266,7 @@ func prelu(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, err
 	}
 	if len(x) == 1 {
-		y, err := im.Add(ir.LeakyRelu, moduleName(n), []*ir.Value{in[0].v}, ir.AttrAlpha.Is(shortFloat(x[0])))
+		y, err := im.Add(ir.LeakyRelu, moduleName(n), []*ir.Value{in[0].v}, ir.AttrAlpha.Is(build.ShortFloat(x[0])))
 		if err != nil {
 			return nil, err
 		}

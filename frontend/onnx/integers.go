@@ -60,7 +60,7 @@ func (im *importer) reread(hint string, o *operand, scale, zero float64) (*opera
 	}
 	var err error
 	if o.v.Def == nil {
-		out.v, err = im.Add(ir.Normalize, hint, []*ir.Value{o.v}, ir.AttrMean.Is([]float64{q.real(zero)}), ir.AttrStd.Is([]float64{shortFloat(q.scale / scale)}))
+		out.v, err = im.Add(ir.Normalize, hint, []*ir.Value{o.v}, ir.AttrMean.Is([]float64{q.real(zero)}), ir.AttrStd.Is([]float64{build.ShortFloat(q.scale / scale)}))
 	} else {
 		out.v, err = im.scaleShift(hint+".scale", o.v, []float32{float32(scale / q.scale)}, []float32{float32(scale * (q.zero - zero))})
 	}

@@ -3,9 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
@@ -547,7 +545,7 @@ func batchNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		}
 		c[i] = im.Const(name+key, ir.Shape(t.shape), t.float32s())
 	}
-	y, err := im.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, ir.AttrEps.Is(shortFloat(floatAttr(n, "epsilon", 1e-5))),
+	y, err := im.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, ir.AttrEps.Is(build.ShortFloat(floatAttr(n, "epsilon", 1e-5))),
 		ir.AttrGamma.Is(c[0]), ir.AttrBeta.Is(c[1]), ir.AttrRunningMean.Is(c[2]), ir.AttrVariance.Is(c[3]))
 	if err != nil {
 		return nil, err
@@ -557,16 +555,6 @@ func batchNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return result(y, in[0].shape), err
 	}
 	return result(y, imageShape(y, spatial)), nil
-}
-
-// shortFloat is the shortest decimal number that is x as a float32: what was
-// written before it became one.
-func shortFloat(x float64) float64 {
-	f, _ := strconv.ParseFloat(strconv.FormatFloat(float64(float32(x)), 'g', -1, 32), 64)
-	if math.IsInf(f, 0) || math.IsNaN(f) {
-		return x
-	}
-	return f
 }
 
 // denseRows is a linear layer of several rows x[...,I]: a convolution of pixels,

@@ -79,7 +79,7 @@ func mlImputer(_ *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 
 func mlBinarizer(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	c := im.compose(n)
-	return c.result(c.function(ir.Step, "", in[0], ir.AttrAlpha.Is(shortFloat(floatAttr(n, "threshold", 0)))))
+	return c.result(c.function(ir.Step, "", in[0], ir.AttrAlpha.Is(build.ShortFloat(floatAttr(n, "threshold", 0)))))
 }
 
 // linearML is the layer of the coefficients [outputs, features] and intercepts.

@@ -181,7 +181,7 @@ func (im *importer) padded(n *pb.Node, o *operand, before, after, between []int,
 	if err != nil {
 		return nil, err
 	}
-	attrs := []ir.Attr{ir.AttrBefore.Is(before[drop:]), ir.AttrAfter.Is(after[drop:]), ir.AttrValue.Is(shortFloat(value))}
+	attrs := []ir.Attr{ir.AttrBefore.Is(before[drop:]), ir.AttrAfter.Is(after[drop:]), ir.AttrValue.Is(build.ShortFloat(value))}
 	attrs = append(attrs, more...)
 	if between != nil {
 		attrs = append(attrs, ir.AttrBetween.Is(between[drop:]))

@@ -22,7 +22,7 @@ func (c *composer) standardized(x *operand, eps float64, isCentred bool) (y, mea
 	if c.err != nil {
 		return nil, nil, nil
 	}
-	factor = c.function(ir.Pow, "factor", sum, ir.AttrExponent.Is(-.5), ir.AttrGain.Is(1/float64(x.shape[1])), ir.AttrOffset.Is(shortFloat(eps)))
+	factor = c.function(ir.Pow, "factor", sum, ir.AttrExponent.Is(-.5), ir.AttrGain.Is(1/float64(x.shape[1])), ir.AttrOffset.Is(build.ShortFloat(eps)))
 	return c.binary("Mul", "", x, factor), mean, factor
 }
 
@@ -276,8 +276,8 @@ func lrn(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if err != nil {
 		return nil, err
 	}
-	factor := c.function(ir.Pow, "factor", &operand{v: mean, shape: []int{s[0], s[1], rest}}, ir.AttrExponent.Is(-shortFloat(floatAttr(n, "beta", .75))),
-		ir.AttrGain.Is(shortFloat(floatAttr(n, "alpha", .0001))), ir.AttrOffset.Is(shortFloat(floatAttr(n, "bias", 1))))
+	factor := c.function(ir.Pow, "factor", &operand{v: mean, shape: []int{s[0], s[1], rest}}, ir.AttrExponent.Is(-build.ShortFloat(floatAttr(n, "beta", .75))),
+		ir.AttrGain.Is(build.ShortFloat(floatAttr(n, "alpha", .0001))), ir.AttrOffset.Is(build.ShortFloat(floatAttr(n, "bias", 1))))
 	return c.result(c.binary("Mul", "", in[0], c.reshape("own", factor, s)))
 }
 

@@ -570,7 +570,7 @@ func (im *importer) normalized(n *pb.Node, op string, a *operand, x []float64, c
 	}
 	mean, std := []float64{0}, []float64{1}
 	for i := range x {
-		x[i] = shortFloat(x[i])
+		x[i] = build.ShortFloat(x[i])
 	}
 	switch op {
 	case "Sub":

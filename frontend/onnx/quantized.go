@@ -202,7 +202,7 @@ func (im *importer) bounded(n *pb.Node, o *operand, in []*operand, i int) (*oper
 	q := typ.all(s, z)
 	im.found = true
 	if m, ok := q.marked(); im.exact && ok {
-		y, err := im.Add(ir.Clip, moduleName(n)+".integers", []*ir.Value{o.v}, ir.AttrLow.Is(shortFloat(q.real(q.lo))), ir.AttrHigh.Is(shortFloat(q.real(q.hi))))
+		y, err := im.Add(ir.Clip, moduleName(n)+".integers", []*ir.Value{o.v}, ir.AttrLow.Is(build.ShortFloat(q.real(q.lo))), ir.AttrHigh.Is(build.ShortFloat(q.real(q.hi))))
 		if err != nil {
 			return nil, err
 		}

@@ -53,7 +53,7 @@ func activations(n *pb.Node, directions int, absent []string) (ops []ir.Op, attr
 			if len(given[i]) > 0 {
 				v, given[i] = float64(given[i][0]), given[i][1:]
 			}
-			own = append(own, []ir.Key[float64]{f.alpha, f.beta}[i].Is(shortFloat(v)))
+			own = append(own, []ir.Key[float64]{f.alpha, f.beta}[i].Is(build.ShortFloat(v)))
 		}
 		if f.op == ir.Pow {
 			own = append(own, ir.AttrExponent.Is(1.))
@@ -82,7 +82,7 @@ func recurrent(gates int) runner {
 		if layout == 1 {
 			s[0], s[1] = s[1], s[0]
 		}
-		steps, batch, inputs, clip := s[0], s[1], s[2], shortFloat(floatAttr(n, "clip", 0))
+		steps, batch, inputs, clip := s[0], s[1], s[2], build.ShortFloat(floatAttr(n, "clip", 0))
 		switch {
 		case batch != 1:
 			return nil, fmt.Errorf("of a batch of %d; networks are compiled for one, which -shape can say", batch)

@@ -156,9 +156,9 @@ func (im *importer) write(s *spectrum) error {
 		attrs = append(attrs, ir.AttrBank.Is(im.Floats(name+".bank", ir.Shape{len(s.bank) / bins, bins}, float32s(s.bank))))
 	}
 	if s.stage == logs {
-		attrs = append(attrs, ir.AttrFn.Is(ir.SpectrumLog), ir.AttrEps.Is(shortFloat(s.eps)), ir.AttrGain.Is(shortFloat(s.gain)))
+		attrs = append(attrs, ir.AttrFn.Is(ir.SpectrumLog), ir.AttrEps.Is(build.ShortFloat(s.eps)), ir.AttrGain.Is(build.ShortFloat(s.gain)))
 		if s.floor > 0 {
-			attrs = append(attrs, ir.AttrFloor.Is(shortFloat(s.floor)))
+			attrs = append(attrs, ir.AttrFloor.Is(build.ShortFloat(s.floor)))
 		}
 	}
 	signal := s.signal

@@ -25,7 +25,7 @@ var several = []string{"RESIZE_BILINEAR", "ADD", "SUB", "MUL", "CONCATENATION", 
 // made them; make peers makes others. The
 // reals of an int8 model are held to them, too, to two steps.
 func TestAnswersOfTensorFlowLite(t *testing.T) {
-	for _, c := range slices.Concat(frontendtest.Packed(t, "testdata/peers.tar.gz"), frontendtest.Packed(t, "testdata/uint8.tar.gz"), frontendtest.Packed(t, "testdata/bilinear.tar.gz"), frontendtest.Packed(t, "testdata/logsoftmax.tar.gz"), frontendtest.Packed(t, "testdata/int16.tar.gz")) {
+	for _, c := range slices.Concat(frontendtest.Packed(t, "testdata/peers.tar.gz"), frontendtest.Packed(t, "testdata/uint8.tar.gz"), frontendtest.Packed(t, "testdata/bilinear.tar.gz"), frontendtest.Packed(t, "testdata/logsoftmax.tar.gz"), frontendtest.Packed(t, "testdata/int16.tar.gz"), frontendtest.Packed(t, "testdata/operators.tar.gz")) {
 		t.Run(c.Name, func(t *testing.T) {
 			m, err := tflite.Parse("net", c.Files["model.tflite"], tflite.Options{})
 			require.NoError(t, err)

@@ -22,7 +22,12 @@ func compared(isLess, orEqual bool) func(*importer, *operator) error {
 		case len(o.in) != 2 || o.in[1] < 0:
 			return errors.New("has no two arguments")
 		case im.exact:
-			return im.comparedInts(o, isLess, orEqual)
+			return im.comparedInts(o, func(a, b int32) bool {
+				if isLess {
+					a, b = b, a
+				}
+				return a > b || orEqual && a == b
+			})
 		}
 		great, small := 0, 1 // the arguments of which the first is to be the greater one
 		if isLess {
@@ -91,15 +96,7 @@ func chosen(im *importer, o *operator) error {
 		}
 		args[k] = x
 	}
-	n := args[0].v.Type.Shape[0]
-	if n > mostChannels {
-		return fmt.Errorf("of %d rows; at most %d have a scale each", n, mostChannels)
-	}
-	minus, one := make([]float32, n), make([]float32, n)
-	for i := range n {
-		minus[i], one[i] = -1, 1
-	}
-	not, err := im.ScaleShift(im.hint(o)+".not", args[0].v, minus, one)
+	not, err := im.opposite(im.hint(o)+".not", args[0].v)
 	if err != nil {
 		return err
 	}
@@ -134,7 +131,7 @@ func (im *importer) times(o *operator, role string, a, b *operand) (*operand, er
 
 // comparedInts compares integers with one constant number: both are brought to reals of
 // 8 bits after the point, as TensorFlow Lite does it.
-func (im *importer) comparedInts(o *operator, isLess, orEqual bool) error {
+func (im *importer) comparedInts(o *operator, holds func(a, b int32) bool) error {
 	k := 0 // the computed argument
 	if im.isConstant(o.in[0]) {
 		k = 1
@@ -162,11 +159,11 @@ func (im *importer) comparedInts(o *operator, isLess, orEqual bool) error {
 		if err != nil {
 			return err
 		}
-		less, great := v, at
-		if isLess == (k == 1) {
-			less, great = at, v
+		a, b := v, at
+		if k == 1 {
+			a, b = at, v
 		}
-		if table[i] = -128; less < great || orEqual && less == great {
+		if table[i] = -128; holds(a, b) {
 			table[i] = 127
 		}
 	}

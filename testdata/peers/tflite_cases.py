@@ -385,13 +385,16 @@ def batch_matmul(m, x):
     return m.op(OP.BATCH_MATMUL, [x, a], m.value(shape[:-2] + [n, n]), o, B.BatchMatMulOptions)
 
 
-def argmax(m, x):
-    shape = m.shape(x)
-    axis = int(m.r.integers(1, len(shape)))
-    o = s.ArgMaxOptionsT()
-    o.outputType = s.TensorType.INT32
-    y = m.tensor(shape[:axis] + shape[axis + 1:], np.int32)
-    return m.op(OP.ARG_MAX, [x, m.ints(axis)], y, o, B.ArgMaxOptions)
+def place(code, cls, kind):
+    """The place of the greatest, or of the least, along an axis."""
+    def make(m, x):
+        shape = m.shape(x)
+        axis = int(m.r.integers(1, len(shape)))
+        o = cls()
+        o.outputType = s.TensorType.INT32
+        y = m.tensor(shape[:axis] + shape[axis + 1:], np.int32)
+        return m.op(code, [x, m.ints(axis)], y, o, kind)
+    return make
 
 
 def mirror_pad(m, x):
@@ -657,6 +660,46 @@ def select(m, x):
     return m.op(OP.SELECT_V2, [c, a, b], m.value(shape, like=a if m.q else None), s.SelectV2OptionsT(), B.SelectV2Options)
 
 
+def truth(m, shape):
+    c = m.tensor(shape, np.float32)
+    m.g.tensors[c].type = s.TensorType.BOOL
+    return c
+
+
+def logic(m, x):
+    """One of two values by conditions of comparisons, of equality among them."""
+    r, shape = m.r, m.shape(x)
+    conditions = []
+    for _ in range(2):
+        code, cls, kind = pick(r, (OP.GREATER, s.GreaterOptionsT, B.GreaterOptions), (OP.EQUAL, s.EqualOptionsT, B.EqualOptions),
+                               (OP.NOT_EQUAL, s.NotEqualOptionsT, B.NotEqualOptions))
+        if m.q:
+            a, k = x, m.tensor([1], m.type, r.integers(m.least, m.least + 256, [1]).astype(m.type), scale=np.exp(r.uniform(-5, -2)), zero=m.zero())
+        else:
+            a = m.op(OP.FLOOR, [x], m.value(shape))
+            k = pick(r, m.tensor([1], np.float32, np.zeros(1, np.float32)), m.op(OP.FLOOR, [conv1x1(m, x)], m.value(shape)))
+        conditions.append(m.op(code, [a, k] if r.integers(2) else [k, a], truth(m, shape), cls(), kind))
+    c, d = conditions
+    if r.integers(2):
+        c = m.op(OP.LOGICAL_NOT, [c], truth(m, shape), s.LogicalNotOptionsT(), B.LogicalNotOptions)
+    code, cls, kind = pick(r, (OP.LOGICAL_AND, s.LogicalAndOptionsT, B.LogicalAndOptions), (OP.LOGICAL_OR, s.LogicalOrOptionsT, B.LogicalOrOptions))
+    c = m.op(code, [c, d], truth(m, shape), cls(), kind)
+    a = conv1x1(m, x)
+    b = m.op(OP.QUANTIZE, [x], m.value(shape, like=a), s.QuantizeOptionsT(), B.QuantizeOptions) if m.q else rescaled(m, x)
+    return m.op(OP.SELECT_V2, [c, a, b], m.value(shape, like=a if m.q else None), s.SelectV2OptionsT(), B.SelectV2Options)
+
+
+def unit(m, x):
+    """Vectors of length one."""
+    return m.op(OP.L2_NORMALIZATION, [x], m.fixed(m.shape(x), 1 / 128, 0), s.L2NormOptionsT(), B.L2NormOptions)
+
+
+def responses(m, x):
+    o = s.LocalResponseNormalizationOptionsT()
+    o.radius, o.bias, o.alpha, o.beta = int(m.r.integers(0, 4)), float(m.r.uniform(0.5, 2)), float(m.r.uniform(0.01, 1)), float(pick(m.r, 0.5, 0.75, 1))
+    return m.op(OP.LOCAL_RESPONSE_NORMALIZATION, [x], m.value(m.shape(x)), o, B.LocalResponseNormalizationOptions)
+
+
 def embedding(m, x):
     """Rows of a constant by the integers of the input."""
     r = m.r
@@ -705,20 +748,22 @@ KINDS = {
     "SOFTMAX": (softmax, any_shape), "CONCATENATION": (concat, any_shape), "RESHAPE": (reshape, any_shape), "PAD": (pad, image),
     "TRANSPOSE": (transpose, image), "STRIDED_SLICE": (strided, image), "RESIZE_NEAREST_NEIGHBOR": (resize, image), "MEAN": (mean, image),
     "SPLIT": (split, any_shape), "UNPACK": (unpack, image), "TRANSPOSE_CONV": (transpose_conv, image), "PRELU": (prelu, image), "BATCH_MATMUL": (batch_matmul, matrices),
-    "ARG_MAX": (argmax, any_shape), "MIRROR_PAD": (mirror_pad, image), "LOG_SOFTMAX": (log_softmax, any_shape), "QUANTIZE": (rescaled, any_shape),
+    "ARG_MAX": (place(OP.ARG_MAX, s.ArgMaxOptionsT, B.ArgMaxOptions), any_shape), "ARG_MIN": (place(OP.ARG_MIN, s.ArgMinOptionsT, B.ArgMinOptions), any_shape),
+    "MIRROR_PAD": (mirror_pad, image), "LOG_SOFTMAX": (log_softmax, any_shape), "QUANTIZE": (rescaled, any_shape),
     "BROADCAST_ADD": (broadcast(OP.ADD, s.AddOptionsT, B.AddOptions), any_shape), "BROADCAST_SUB": (broadcast(OP.SUB, s.SubOptionsT, B.SubOptions), any_shape),
     "BROADCAST_MUL": (broadcast(OP.MUL, s.MulOptionsT, B.MulOptions), any_shape), "MAXIMUM": (broadcast(OP.MAXIMUM, s.MaximumMinimumOptionsT, B.MaximumMinimumOptions), any_shape),
     "MINIMUM": (broadcast(OP.MINIMUM, s.MaximumMinimumOptionsT, B.MaximumMinimumOptions), any_shape), "FULLY_CONNECTED_ROWS": (dense_rows, lambda r: pick(r, sequence, image)(r)),
     "SQUEEZE_EXCITE": (squeeze_excite, image), "RESIZE_BILINEAR": (bilinear, image), "DEPTH_TO_SPACE": (blocks, image), "MEAN_AXES": (reduction(OP.MEAN, False), any_shape),
     "SUM": (reduction(OP.SUM, False), any_shape), "REDUCE_MAX": (reduction(OP.REDUCE_MAX, True), any_shape), "REDUCE_MIN": (reduction(OP.REDUCE_MIN, True), any_shape),
     "SLICE": (slices, image), "TILE": (repeated, any_shape), "GATHER": (gather, any_shape), "EMBEDDING": (embedding, words), "LAYER_NORM": (layer_norm, sequence), "DIV": (quotient, any_shape),
-    "FUNCTIONS": (functions, any_shape), "REAL_FUNCTIONS": (real_functions, any_shape), "REVERSE_V2": (turned, any_shape), "SELECT": (select, image),
+    "FUNCTIONS": (functions, any_shape), "REAL_FUNCTIONS": (real_functions, any_shape), "REVERSE_V2": (turned, any_shape), "SELECT": (select, image), "LOGICAL": (logic, image),
+    "L2_NORMALIZATION": (unit, any_shape), "LOCAL_RESPONSE_NORMALIZATION": (responses, image),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (lstm, sequence), "NETWORK": (network, image),
 }
 
 
 FITS = {any_shape: lambda n: True, image: lambda n: len(n) == 4 and min(n[1:3]) > 1, sequence: lambda n: len(n) == 3, matrices: lambda n: len(n) in (3, 4)}
-ENDS = ("EMBEDDING", "LOG_SOFTMAX", "ARG_MAX", "CHAIN")  # that others cannot follow, or whose kernels are others
+ENDS = ("EMBEDDING", "LOG_SOFTMAX", "ARG_MAX", "ARG_MIN", "CHAIN")  # that others cannot follow, or whose kernels are others
 
 
 def chain(m, x):
@@ -747,9 +792,9 @@ KINDS["CHAIN"] = (chain, image)
 SUFFIXES = {"_UINT8": "uint8", "_INT16": "int16"}
 WORDS = ("ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "BROADCAST_MUL", "BROADCAST_SUB", "CHAIN", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC",
          "MAX_POOL_2D", "MEAN", "MUL", "NETWORK", "PAD", "RELU6", "SOFTMAX", "SQUEEZE_EXCITE", "SUB", "TANH", "TRANSPOSE_CONV")  # of int16, too
-FLOATS = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS")  # whose integers are TensorFlow Lite's own
+FLOATS = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS", "L2_NORMALIZATION", "LOCAL_RESPONSE_NORMALIZATION")  # whose integers are TensorFlow Lite's own
 
-OPTIMIZED = ("LOG_SOFTMAX",)  # whose reference kernel saturates some steps too early
+OPTIMIZED = ("LOG_SOFTMAX", "LOCAL_RESPONSE_NORMALIZATION")  # whose reference kernel saturates some steps too early, or leaves the last neighbour out
 
 
 def make(kind, seed, q):
