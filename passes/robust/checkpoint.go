@@ -88,7 +88,7 @@ func (s *Search) Restore(text []byte) error {
 	for _, k := range c.Costs {
 		for l, n := range s.layers {
 			for f, e := range s.menu[l] {
-				if n.Name() == k.Layer && e.String() == k.Format && 0 < k.Images && k.Images <= s.judge.images && len(k.Cost.Kinds) == len(s.kinds.names) {
+				if n.Name() == k.Layer && e.String() == k.Format && 0 < k.Images && k.Images <= s.judge.images && s.isCost(k.Cost) {
 					s.table[l][f].cost, s.table[l][f].images = k.Cost, k.Images
 				}
 			}

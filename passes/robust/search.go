@@ -170,7 +170,7 @@ func (s *Search) joint(ctx context.Context, x *shelf, origin string, formats []q
 	if err != nil {
 		return nil, err
 	}
-	c, err := cells.Answer(ctx, s.env.Store, k, func() (cost, error) { return s.oracle.joint(ctx, x != s.judge, formats) })
+	c, err := cells.Answer(ctx, s.env.Store, k, s.isCost, func() (cost, error) { return s.oracle.joint(ctx, x != s.judge, formats) })
 	if err != nil {
 		return nil, err
 	}
@@ -284,7 +284,8 @@ func (s *Search) retention(ctx context.Context, formats []quant.Format) (kept me
 		Expected *float64 // nil of a loss that is not known
 		Images   int
 	}
-	a, err := cells.Answer(ctx, s.env.Store, k, func() (a answer, err error) {
+	fits := func(a answer) bool { return a.Images > 0 }
+	a, err := cells.Answer(ctx, s.env.Store, k, fits, func() (a answer, err error) {
 		a.Kept, expected, a.Images, err = s.oracle.retention(ctx, formats)
 		if !math.IsNaN(expected) {
 			a.Expected = &expected

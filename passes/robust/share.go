@@ -28,6 +28,9 @@ func (s *Search) question(on images, words ...any) (k cells.Key, err error) {
 	return cells.KeyOf(append([]any{version.Compiler, runtime.GOARCH, id}, words...)...), nil
 }
 
+// isCost tells the cost of something from what others may have put into a store.
+func (s *Search) isCost(c cost) bool { return len(c.Kinds) == len(s.kinds.names) }
+
 // aloneKey is of the cost of layer l in a format.
 func (s *Search) aloneKey(l int, f quant.Format, images int) (cells.Key, error) {
 	return s.question(onJudged, "alone", s.layers[l].Name(), f, images)
@@ -95,7 +98,7 @@ func (x *sharing) collect(l int) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		c, ok, err := cells.Have[cost](x.env.Store, k)
+		c, ok, err := cells.Have(x.env.Store, k, x.isCost)
 		if err != nil {
 			return false, err
 		}
@@ -224,7 +227,7 @@ func (x *sharing) measure(ctx context.Context, l int, p *quant.Prepared, list []
 		if err != nil {
 			return err
 		}
-		c, ok, err := cells.Try(x.env.Store, k, func() (cost, error) { return x.oracle.alone(ctx, l, p, format, x.images) })
+		c, ok, err := cells.Try(x.env.Store, k, x.isCost, func() (cost, error) { return x.oracle.alone(ctx, l, p, format, x.images) })
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/cells"
+	"github.com/dnnc/dnnc/runtime/seal"
 )
 
 // TestSearchesShareAStore: searches side by side choose and report what one alone does, and nothing is
@@ -143,4 +144,15 @@ func TestDamagedAnswers(t *testing.T) {
 	o := run(same)
 	assert.Equal(t, 3, len(o.asked)+o.networks)
 	assert.Len(t, run(func(o *madeUp, _ *pass.Env) { o.name = "another network" }).asked, whole)
+
+	// What others sealed, and answers nothing.
+	for _, forged := range []string{`{"answer":null}`, `{"answer":{}}`, `{"answer":{"KL":0.1,"Kinds":[0.1]}}`} {
+		for _, f := range files {
+			require.NoError(t, os.WriteFile(f, seal.Add([]byte(forged)), 0o666))
+		}
+		o := run(func(_ *madeUp, env *pass.Env) { env.Objective = "worst" })
+		assert.Len(t, o.asked, whole, forged)
+		require.NoError(t, os.RemoveAll(dir))
+		run(same)
+	}
 }

@@ -89,7 +89,7 @@ func (s *Search) alone(ctx context.Context, l int, p *quant.Prepared, f quant.Fo
 	if err != nil {
 		return cost{}, err
 	}
-	c, err := cells.Answer(ctx, s.env.Store, k, func() (cost, error) { return s.oracle.alone(ctx, l, p, f, images) })
+	c, err := cells.Answer(ctx, s.env.Store, k, s.isCost, func() (cost, error) { return s.oracle.alone(ctx, l, p, f, images) })
 	if err != nil {
 		return cost{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/seal"
 )
 
@@ -59,15 +60,19 @@ func rechecks(s Store, k Key) bool {
 	return ok && r.Rechecks(k)
 }
 
-// Have is the answer that a store has; a nil store has none, and none that is to be computed again.
-func Have[T any](s Store, k Key) (v T, ok bool, err error) {
+// Have is the answer that a store has; a nil store has none, and none that is to be computed again. fits
+// tells an answer to the question from what others may have put there, sealed as one.
+func Have[T any](s Store, k Key, fits func(T) bool) (v T, ok bool, err error) {
 	if s == nil || rechecks(s, k) {
 		return v, false, nil
 	}
-	return have[T](s, k)
+	return have(s, k, fits)
 }
 
-func have[T any](s Store, k Key) (v T, ok bool, err error) {
+// Any takes every value of the type for an answer.
+func Any[T any](T) bool { return true }
+
+func have[T any](s Store, k Key, fits func(T) bool) (v T, ok bool, err error) {
 	text, ok, err := s.Get(k)
 	if err != nil || !ok {
 		return v, false, err
@@ -77,7 +82,7 @@ func have[T any](s Store, k Key) (v T, ok bool, err error) {
 		return v, false, nil
 	}
 	a := answer[T]{}
-	if json.Unmarshal(text, &a) != nil {
+	if json.Unmarshal(text, &a) != nil || !fits(a.Answer) {
 		return v, false, nil
 	}
 	return a.Answer, true, nil
@@ -91,16 +96,17 @@ type answer[T any] struct {
 // Try is the answer that a store has, or else what compute makes of the question; ok is false where
 // another claim holds the question. Without a store it computes; where the store has a question that it
 // rechecks, too, and another answer is an error.
-func Try[T any](s Store, k Key, compute func() (T, error)) (v T, ok bool, err error) {
+func Try[T any](s Store, k Key, fits func(T) bool, compute func() (T, error)) (v T, ok bool, err error) {
 	if s == nil {
 		v, err = compute()
 		return v, err == nil, err
 	}
-	v, ok, err = have[T](s, k)
+	v, ok, err = have(s, k, fits)
 	if ok && rechecks(s, k) {
 		again, err := compute()
 		if err == nil && !reflect.DeepEqual(again, v) {
-			err = fmt.Errorf("the store answers the question %s with %v, and this process with %v: another processor, a fault of memory, or an answer of somebody else", k, v, again)
+			err = diag.New(diag.Pos{}, diag.CheckFailed, "-recheck: the store answers the question %s with %s, and this process with %s", k, short(v), short(again)).
+				WithNote("another processor computed it, or memory is faulty, or it is an answer of somebody else").WithHelp("a new store has none of its answers")
 		}
 		return again, err == nil, err
 	}
@@ -112,7 +118,7 @@ func Try[T any](s Store, k Key, compute func() (T, error)) (v T, ok bool, err er
 		return v, false, err
 	}
 	defer release()
-	if v, ok, err = have[T](s, k); ok || err != nil { // answered before the claim
+	if v, ok, err = have(s, k, fits); ok || err != nil { // answered before the claim
 		return v, ok, err
 	}
 	if v, err = compute(); err != nil {
@@ -126,9 +132,9 @@ func Try[T any](s Store, k Key, compute func() (T, error)) (v T, ok bool, err er
 }
 
 // Answer is Try that waits while another claim holds the question.
-func Answer[T any](ctx context.Context, s Store, k Key, compute func() (T, error)) (v T, err error) {
+func Answer[T any](ctx context.Context, s Store, k Key, fits func(T) bool, compute func() (T, error)) (v T, err error) {
 	for {
-		v, ok, err := Try(s, k, compute)
+		v, ok, err := Try(s, k, fits, compute)
 		if ok || err != nil {
 			return v, err
 		}
@@ -136,6 +142,15 @@ func Answer[T any](ctx context.Context, s Store, k Key, compute func() (T, error
 			return v, err
 		}
 	}
+}
+
+// short is an answer in at most a line.
+func short(v any) string {
+	text := fmt.Sprint(v)
+	if most := 100; len(text) > most {
+		return text[:most] + "..."
+	}
+	return text
 }
 
 // Wait gives others time to compute.

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir/diag"
 )
 
 func TestKeys(t *testing.T) {
@@ -32,7 +34,7 @@ func TestAnswersAreKept(t *testing.T) {
 	ask := func(answer point) point {
 		s, err := Open(dir)
 		require.NoError(t, err)
-		got, err := Answer(context.Background(), s, KeyOf("where"), func() (point, error) { computed++; return answer, nil })
+		got, err := Answer(context.Background(), s, KeyOf("where"), Any[point], func() (point, error) { computed++; return answer, nil })
 		require.NoError(t, err)
 		return got
 	}
@@ -114,7 +116,7 @@ func TestManyAsk(t *testing.T) {
 		require.NoError(t, err)
 		all.Go(func() {
 			for q := range questions {
-				got, err := Answer(context.Background(), s, KeyOf(q), func() (int, error) { computed.Add(1); return q * q, nil })
+				got, err := Answer(context.Background(), s, KeyOf(q), Any[int], func() (int, error) { computed.Add(1); return q * q, nil })
 				assert.NoError(t, err)
 				assert.Equal(t, q*q, got)
 			}
@@ -135,7 +137,7 @@ func TestRechecks(t *testing.T) {
 	require.NoError(t, err)
 	computed := 0
 	ask := func(s Store, x float64) (float64, error) {
-		return Answer(context.Background(), s, KeyOf("q"), func() (float64, error) { computed++; return x, nil })
+		return Answer(context.Background(), s, KeyOf("q"), Any[float64], func() (float64, error) { computed++; return x, nil })
 	}
 	for _, x := range []Store{checked{s}, checked{s}, s} {
 		got, err := ask(x, .5)
@@ -145,7 +147,10 @@ func TestRechecks(t *testing.T) {
 	assert.Equal(t, 2, computed)
 	_, err = ask(checked{s}, .25)
 	assert.ErrorContains(t, err, "with 0.5, and this process with 0.25")
-	_, ok, err := Have[float64](checked{s}, KeyOf("q"))
+	var d *diag.Diagnostic
+	require.ErrorAs(t, err, &d, "not a fault of dnnc's")
+	assert.Equal(t, diag.CheckFailed, d.Kind)
+	_, ok, err := Have(checked{s}, KeyOf("q"), Any[float64])
 	require.NoError(t, err)
 	assert.False(t, ok, "not taken as it is")
 }
@@ -155,10 +160,10 @@ func TestFaults(t *testing.T) {
 	s, err := Open(t.TempDir())
 	require.NoError(t, err)
 	broken := errors.New("broken")
-	_, err = Answer(context.Background(), s, KeyOf("q"), func() (int, error) { return 0, broken })
+	_, err = Answer(context.Background(), s, KeyOf("q"), Any[int], func() (int, error) { return 0, broken })
 	assert.ErrorIs(t, err, broken)
 	for range 2 {
-		v, err := Answer(context.Background(), s, KeyOf("q"), func() (float64, error) { return math.Inf(1), nil })
+		v, err := Answer(context.Background(), s, KeyOf("q"), Any[float64], func() (float64, error) { return math.Inf(1), nil })
 		require.NoError(t, err)
 		assert.Equal(t, math.Inf(1), v, "computed by each")
 	}
@@ -168,10 +173,10 @@ func TestFaults(t *testing.T) {
 	defer release()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*Poll)
 	defer cancel()
-	_, err = Answer(ctx, s, KeyOf("q"), func() (int, error) { return 1, nil })
+	_, err = Answer(ctx, s, KeyOf("q"), Any[int], func() (int, error) { return 1, nil })
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 
-	v, err := Answer(context.Background(), nil, KeyOf("q"), func() (int, error) { return 1, nil })
+	v, err := Answer(context.Background(), nil, KeyOf("q"), Any[int], func() (int, error) { return 1, nil })
 	require.NoError(t, err)
 	assert.Equal(t, 1, v, "without a store")
 }
@@ -187,7 +192,7 @@ func TestFoldersOfOthers(t *testing.T) {
 	require.NoError(t, err)
 	k := KeyOf("q")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "store", k.String()[:2]), nil, 0o666))
-	_, err = Answer(context.Background(), s, k, func() (int, error) { return 1, nil })
+	_, err = Answer(context.Background(), s, k, Any[int], func() (int, error) { return 1, nil })
 	assert.EqualError(t, err, "not a directory")
 	assert.Equal(t, fmt.Sprintf("%x", k[:]), k.String())
 }

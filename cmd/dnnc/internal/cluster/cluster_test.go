@@ -131,7 +131,7 @@ func TestTLS(t *testing.T) {
 	x, err := Connect(context.Background(), Config{URL: "tls://hush@" + host, CA: cert})
 	require.NoError(t, err)
 	defer x.Close()
-	got, err := cells.Answer(context.Background(), x.Store(context.Background()), cells.KeyOf("q"), func() (int, error) { return 3, nil })
+	got, err := cells.Answer(context.Background(), x.Store(context.Background()), cells.KeyOf("q"), cells.Any[int], func() (int, error) { return 3, nil })
 	require.NoError(t, err)
 	assert.Equal(t, 3, got)
 }
@@ -146,7 +146,7 @@ func TestStore(t *testing.T) {
 		s := connect(t, url).Store(context.Background())
 		all.Go(func() {
 			for q := range questions {
-				got, err := cells.Answer(context.Background(), s, cells.KeyOf(q), func() (float64, error) { computed.Add(1); return float64(q) / 3, nil })
+				got, err := cells.Answer(context.Background(), s, cells.KeyOf(q), cells.Any[float64], func() (float64, error) { computed.Add(1); return float64(q) / 3, nil })
 				assert.NoError(t, err)
 				assert.Equal(t, float64(q)/3, got)
 			}
@@ -171,7 +171,7 @@ func TestStore(t *testing.T) {
 	other, err := Connect(context.Background(), Config{URL: url, Name: "other"})
 	require.NoError(t, err)
 	defer other.Close()
-	_, ok, err = cells.Have[float64](other.Store(context.Background()), cells.KeyOf(1))
+	_, ok, err = cells.Have(other.Store(context.Background()), cells.KeyOf(1), cells.Any[float64])
 	require.NoError(t, err)
 	assert.False(t, ok, "buckets of another name")
 
