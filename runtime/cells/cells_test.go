@@ -88,7 +88,7 @@ func TestClaims(t *testing.T) {
 	release()
 
 	// Of a process that was killed, on another machine and on this one.
-	require.NoError(t, os.WriteFile(a.claim(Key{1}), nil, 0o666))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, claimOf(Key{1})), nil, 0o666))
 	assert.Nil(t, claims(a))
 	hour = hour.Add(Lease - time.Second)
 	assert.Nil(t, claims(a))
@@ -99,7 +99,7 @@ func TestClaims(t *testing.T) {
 	release()
 	c := exec.Command("true")
 	require.NoError(t, c.Run())
-	require.NoError(t, os.WriteFile(a.claim(Key{1}), fmt.Appendf(nil, "%s %d\n", a.host, c.Process.Pid), 0o666))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, claimOf(Key{1})), fmt.Appendf(nil, "%s %d\n", a.host, c.Process.Pid), 0o666))
 	release = claims(a)
 	require.NotNil(t, release)
 	release()
@@ -193,6 +193,63 @@ func TestFoldersOfOthers(t *testing.T) {
 	k := KeyOf("q")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "store", k.String()[:2]), nil, 0o666))
 	_, err = Answer(context.Background(), s, k, Any[int], func() (int, error) { return 1, nil })
-	assert.EqualError(t, err, "not a directory")
+	assert.EqualError(t, err, filepath.Join(k.String()[:2], k.String()[2:])+": not a directory")
 	assert.Equal(t, fmt.Sprintf("%x", k[:]), k.String())
+}
+
+// TestLinks: what somebody else puts into a store leads nothing out of it, keeps nobody waiting, and is named.
+func TestLinks(t *testing.T) {
+	k := KeyOf("q")
+	file, claim := filepath.Join(k.String()[:2], k.String()[2:]), filepath.Join("claims", k.String())
+	outside := t.TempDir()
+	precious := filepath.Join(outside, "precious")
+	link := func(to string) func(path string) error {
+		return func(path string) error { return os.Symlink(to, path) }
+	}
+	folder := func(path string) error { return os.Mkdir(path, 0o700) }
+	for _, c := range []struct {
+		path string
+		make func(path string) error
+		want string // "" where the answer is computed
+	}{
+		{file, link(precious), file + ": path escapes from parent"},
+		{file, link("../dnnc-store"), ""},
+		{file, link("nothing"), ""},
+		{file, folder, file + ": is a folder, not a regular file"},
+		{k.String()[:2], link(outside), file + ": path escapes from parent"},
+		{"claims", link(outside), "path escapes from parent"},
+		{claim, link(precious), claim + ": is no regular file"},
+		{claim, link("nothing"), claim + ": is no regular file"},
+		{claim, folder, claim + ": is no regular file"},
+	} {
+		require.NoError(t, os.WriteFile(precious, []byte("old"), 0o600))
+		dir := t.TempDir()
+		_, err := Open(dir)
+		require.NoError(t, err)
+		path := filepath.Join(dir, c.path)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		if err := c.make(path); err != nil {
+			t.Skip(err)
+		}
+		s, err := Open(dir)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		got, err := Answer(ctx, s, k, Any[int], func() (int, error) { return 1, nil })
+		cancel()
+		if c.want == "" {
+			require.NoError(t, err, c.path)
+			assert.Equal(t, 1, got)
+		} else {
+			assert.ErrorContains(t, err, c.want)
+		}
+		text, err := os.ReadFile(precious)
+		require.NoError(t, err)
+		assert.Equal(t, "old", string(text))
+		list, err := os.ReadDir(outside)
+		require.NoError(t, err)
+		assert.Len(t, list, 1)
+		mark, err := os.ReadFile(filepath.Join(dir, "dnnc-store"))
+		require.NoError(t, err)
+		assert.Contains(t, string(mark), "Answers of dnnc")
+	}
 }

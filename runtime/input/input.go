@@ -13,8 +13,10 @@ import (
 )
 
 // Open opens a regular file for reading. What it refuses it tells by a *fs.PathError.
-func Open(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+func Open(path string) (*os.File, error) { return open(path, os.OpenFile) }
+
+func open(path string, openFile func(name string, flag int, perm fs.FileMode) (*os.File, error)) (*os.File, error) {
+	f, err := openFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +53,16 @@ var ErrLarge = errors.New("is larger than what is read of such a file")
 // meanwhile is an error.
 func Read(path string, most int64) ([]byte, error) {
 	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return read(f, most)
+}
+
+// ReadIn is Read of a file in a folder that others may write, too: no link leads out of it.
+func ReadIn(root *os.Root, name string, most int64) ([]byte, error) {
+	f, err := open(name, root.OpenFile)
 	if err != nil {
 		return nil, err
 	}

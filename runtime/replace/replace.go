@@ -30,11 +30,41 @@ func With(path string, write func(w io.Writer) error) error {
 // several files can be made before the first of them is replaced: a disk that is full
 // is found while all are the old ones. It ends with Commit or Discard.
 type Staged struct {
+	in    files
 	path  string
 	file  *os.File                // nil once it is committed or discarded
+	name  string                  // of file
 	write func(w io.Writer) error // nil, or to what is no file, once it is committed
 	fifo  *os.File                // which has a reader, or nil
 }
+
+// In replaces a file in a folder that others may write, too: neither the file nor a folder of its path is
+// reached by a link that leaves the root, and a link in the file's place is replaced itself.
+func In(root *os.Root, name string, write func(w io.Writer) error) error {
+	s, err := stage(root, name, write, nil)
+	if err != nil {
+		return err
+	}
+	return s.Commit()
+}
+
+// files are what a path is a path of: the machine, or a root that no link leaves.
+type files interface {
+	OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error)
+	Stat(name string) (fs.FileInfo, error)
+	Remove(name string) error
+	Rename(from, to string) error
+}
+
+// machine is all of the file system.
+type machine struct{}
+
+func (machine) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	return os.OpenFile(name, flag, perm)
+}
+func (machine) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+func (machine) Remove(name string) error              { return os.Remove(name) }
+func (machine) Rename(from, to string) error          { return os.Rename(from, to) }
 
 // Stage writes what will replace a file.
 func Stage(path string, write func(w io.Writer) error) (*Staged, error) {
@@ -54,13 +84,22 @@ func Stage(path string, write func(w io.Writer) error) (*Staged, error) {
 		}
 		return s, nil
 	}
-	f, err := create(filepath.Dir(path))
+	old, err := os.Stat(path)
+	if err != nil {
+		old = nil // a new one has what the umask leaves
+	}
+	return stage(machine{}, path, write, old)
+}
+
+// stage writes a temporary file beside a path, with the mode of an old one.
+func stage(in files, path string, write func(w io.Writer) error, old fs.FileInfo) (*Staged, error) {
+	f, name, err := create(in, filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
-	s := &Staged{path: path, file: f}
+	s := &Staged{in: in, path: path, file: f, name: name}
 	err = reason(write(f))
-	if old, statErr := os.Stat(path); statErr == nil { // a new one has what the umask leaves
+	if old != nil {
 		err = errors.Join(err, reason(f.Chmod(old.Mode().Perm())))
 	}
 	err = errors.Join(err, reason(f.Sync()))
@@ -83,9 +122,9 @@ func Try(path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil // which Stage judges
 	}
-	f, err := create(filepath.Dir(path))
+	f, name, err := create(machine{}, filepath.Dir(path))
 	if err == nil {
-		(&Staged{file: f}).Discard()
+		(&Staged{in: machine{}, file: f, name: name}).Discard()
 	}
 	return err
 }
@@ -103,7 +142,7 @@ func (s *Staged) Commit() error {
 		s.fifo = nil
 		return errors.Join(s.write(f), f.Close())
 	}
-	err := reason(os.Rename(s.file.Name(), s.path))
+	err := reason(s.in.Rename(s.name, s.path))
 	if err != nil {
 		s.Discard()
 		return err
@@ -123,7 +162,7 @@ func (s *Staged) Discard() {
 	}
 	if s.file != nil {
 		s.file.Close()
-		os.Remove(s.file.Name())
+		s.in.Remove(s.name)
 		s.file = nil
 	}
 }
@@ -139,6 +178,12 @@ const (
 const forgotten = time.Hour
 
 var swept sync.Map // folders, once a process
+
+// place is a folder.
+type place struct {
+	in  files
+	dir string
+}
 
 // reason is an error without the name of a temporary file, which the user never chose.
 func reason(err error) error {
@@ -156,37 +201,43 @@ func reason(err error) error {
 
 // create makes a temporary file and locks it, so that another process can tell it
 // from one whose writer was killed.
-func create(dir string) (*os.File, error) {
-	if _, done := swept.LoadOrStore(dir, true); !done {
-		Sweep(dir)
+func create(in files, dir string) (f *os.File, name string, err error) {
+	if _, done := swept.LoadOrStore(place{in, dir}, true); !done {
+		sweep(in, dir)
 	}
 	for {
 		// Unlike os.CreateTemp's, with the permissions that the umask leaves.
-		f, err := os.OpenFile(filepath.Join(dir, prefix+strconv.FormatUint(rand.Uint64(), 36)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		name := filepath.Join(dir, prefix+strconv.FormatUint(rand.Uint64(), 36))
+		f, err := in.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
 		if err != nil {
-			return nil, reason(err)
+			return nil, "", reason(err)
 		}
 		if !lock(f) {
 			// Another process sweeps, and takes it for a forgotten one.
 			f.Close()
-			os.Remove(f.Name())
+			in.Remove(name)
 			continue
 		}
 		mine, err1 := f.Stat()
-		named, err2 := os.Stat(f.Name())
+		named, err2 := in.Stat(name)
 		if err1 == nil && err2 == nil && os.SameFile(mine, named) {
-			return f, nil
+			return f, name, nil
 		}
 		f.Close() // swept away before it was locked
 	}
 }
 
-// Sweep removes the temporary files in a folder whose writers were killed.
-func Sweep(dir string) {
-	list, err := os.ReadDir(dir)
+// sweep removes the temporary files in a folder whose writers were killed.
+func sweep(in files, dir string) {
+	folder, err := in.OpenFile(dir, os.O_RDONLY, 0)
+	if err != nil {
+		return
+	}
+	list, err := folder.ReadDir(-1)
+	folder.Close()
 	if err != nil {
 		return
 	}
@@ -201,13 +252,13 @@ func Sweep(dir string) {
 		}
 		dead := time.Since(info.ModTime()) > forgotten
 		if strings.HasPrefix(e.Name(), prefix) {
-			if f, err := os.Open(path); err == nil {
+			if f, err := in.OpenFile(path, os.O_RDONLY, 0); err == nil {
 				dead = locks && lock(f) || dead && !locks
 				defer f.Close() // removed before it is unlocked
 			}
 		}
 		if dead {
-			os.Remove(path)
+			in.Remove(path)
 		}
 	}
 }

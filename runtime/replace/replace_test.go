@@ -70,7 +70,7 @@ func TestStage(t *testing.T) {
 	require.NoError(t, err)
 	second, err := Stage(b, put("new"))
 	require.NoError(t, err)
-	Sweep(dir)
+	sweep(machine{}, dir)
 	read := func(path string) string {
 		got, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -94,13 +94,49 @@ func TestStage(t *testing.T) {
 	assert.Equal(t, []string{"a", "b"}, names(t, dir))
 }
 
+// TestIn: no link leads what is written out of the root, and a link in its place is replaced.
+func TestIn(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	precious := filepath.Join(outside, "precious")
+	require.NoError(t, os.WriteFile(precious, []byte("old"), 0o600))
+	if err := os.Symlink(precious, filepath.Join(dir, "link")); err != nil {
+		t.Skip(err)
+	}
+	require.NoError(t, os.Symlink(outside, filepath.Join(dir, "folder")))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "own"), 0o700))
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	read := func(path string) string {
+		got, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return string(got)
+	}
+	for _, name := range []string{"link", "new", "own/new", "own/new"} {
+		require.NoError(t, In(root, name, put("text")))
+		assert.Equal(t, "text", read(filepath.Join(dir, name)))
+	}
+	assert.Equal(t, "old", read(precious))
+	for _, name := range []string{"folder/new", "../new", "none/new"} {
+		err := In(root, name, put("text"))
+		require.Error(t, err, name)
+		assert.NotContains(t, err.Error(), hidden)
+	}
+	full := errors.New("full")
+	assert.ErrorIs(t, In(root, "new", func(w io.Writer) error { return errors.Join(put("half")(w), full) }), full)
+	assert.Equal(t, "text", read(filepath.Join(dir, "new")))
+	assert.Equal(t, []string{"precious"}, names(t, outside))
+	assert.ElementsMatch(t, []string{"link", "folder", "new", "own"}, names(t, dir))
+	assert.Equal(t, []string{"new"}, names(t, filepath.Join(dir, "own")))
+}
+
 // TestSweep removes what killed writers left, and nothing else.
 func TestSweep(t *testing.T) {
 	if !locks {
 		t.Skip("files are not locked here")
 	}
 	dir := t.TempDir()
-	alive, err := create(dir)
+	alive, _, err := create(machine{}, dir)
 	require.NoError(t, err)
 	defer alive.Close()
 	for name, age := range map[string]time.Duration{prefix + "dead": 0, hidden + "1234": 0, hidden + "5678": 2 * forgotten, ".dnnc": 0, "mine": 2 * forgotten} {
@@ -110,7 +146,7 @@ func TestSweep(t *testing.T) {
 		require.NoError(t, os.Chtimes(path, at, at))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(dir, prefix+"folder"), 0o700))
-	Sweep(dir)
+	sweep(machine{}, dir)
 	assert.ElementsMatch(t, []string{filepath.Base(alive.Name()), hidden + "1234", ".dnnc", "mine", prefix + "folder"}, names(t, dir))
 }
 
@@ -125,7 +161,7 @@ func TestWritersAndSweepers(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				Sweep(dir)
+				sweep(machine{}, dir)
 			}
 		}
 	})
