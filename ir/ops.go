@@ -46,6 +46,7 @@ const (
 	Clip
 	Table
 	LogSoftmax
+	L2Norm
 	Transpose
 	Slice
 	Expand
@@ -330,6 +331,10 @@ func init() {
 			Attrs: attrs([]AttrInfo{
 				axisAttr, {Key: AttrTable, Doc: "exponentials by distance from the maximum, i32[256]"},
 				{Key: AttrMul, Doc: "multipliers of the distance and of the logarithm of the sum, i32[2]"}, {Key: AttrShift, Doc: "their shifts, i32[2]"}}, machineAttrs)},
+		L2Norm: {Name: "l2norm", Class: Core, Widths: OnlyBytes, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferSoftmax,
+			Sample: "y = l2norm(m, axis: 1)", Doc: "x/sqrt(sum(x*x)) along an axis, 0 of zeros; int8 results have scale 1/128 and zero point 0 (R24).",
+			Attrs: attrs([]AttrInfo{axisAttr,
+				{Key: AttrRound, Words: []string{RoundHalfUp, RoundTFLite}, Default: RoundHalfUp, Doc: "rounding of the quotients: once, or as R8 does"}}, machineAttrs)},
 		Transpose: {Name: "transpose", Class: Move, MinArgs: 1, MaxArgs: 1, Known: InONNX, infer: inferMoved, view: transposed,
 			Sample: "y = transpose(a, perm: [2,0,1])", Doc: "axes in another order; ONNX Transpose.",
 			Attrs: []AttrInfo{anyInts(AttrPerm, 0, true, "the axis of the argument that each axis is")}},

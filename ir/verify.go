@@ -193,6 +193,7 @@ func (v *verifier) quantized(n *Node) {
 	}
 	v.factors(n)
 	v.logSoftmax(n)
+	v.l2norm(n)
 	if x := n.Args[0]; n.Op == Embedding && x.Type.IsWide() && !v.m.IsIndex(x) {
 		v.fail(n.Pos, "V6", "%s has the index %s of i16, which is no input that only chooses among more than %d rows", n.Name(), x.Name, ByteRows)
 	}
@@ -246,6 +247,22 @@ func (v *verifier) tables(n *Node) {
 		v.fail(n.Pos, "V7", "%s of i16 has no multiplier and shift", n.Name())
 	}
 }
+
+// l2norm checks that the result is in 128ths, and that its sums fit 32 bits (R24).
+func (v *verifier) l2norm(n *Node) {
+	if n.Op != L2Norm {
+		return
+	}
+	if q := n.Out.Type.Quant; q.Scale != 1./128 || q.Zero != 0 {
+		v.fail(n.Pos, "V7", "%s has a result of scale %v and zero point %d: it must be 1/128 and 0", n.Name(), q.Scale, q.Zero)
+	}
+	if length := n.Args[0].Type.Shape[n.Int(AttrAxis)]; length > LongestSquare {
+		v.fail(n.Pos, "V7", "%s sums the squares of %d integers; at most %d have a sum of 32 bits", n.Name(), length, LongestSquare)
+	}
+}
+
+// LongestSquare is the elements of 8 bits whose squares, less their zero point, fit a sum of 32 bits.
+const LongestSquare = math.MaxInt32 / (255 * 255)
 
 // logSoftmax checks the table of exponentials and that there are two factors (R23).
 func (v *verifier) logSoftmax(n *Node) {

@@ -43,7 +43,7 @@ var operations = []struct {
 	{"reduce(a, axes: [1,2])", 2}, {"reduce(a, axes: [0], keep: 1)", 2}, {"reduce(a, fn: sum, axes: [1])", 3}, {"reduce(a, fn: max, axes: [0,2])", 1},
 	{"reduce(a, fn: min, axes: [0,1,2])", 1}, {"reduce(m, fn: max, axes: [1])", 2},
 	{"matmul(m, transpose(m, perm: [1,0]))", 3}, {"matmul(a, b)", 3},
-	{"softmax(a)", 1.6}, {"softmax(m, axis: 1)", 1.6}, {"softmax(a, axis: 2)", 1.6}, {"softmax(neg(a), axis: 2)", 1.6}, {"softmax(neg(m), axis: 1)", 1.6}, {"mul(reshape(softmax(flatten(a)), shape: [4,6,6]), b)", 3}, {"logsoftmax(m, axis: 1)", 2},
+	{"softmax(a)", 1.6}, {"softmax(m, axis: 1)", 1.6}, {"softmax(a, axis: 2)", 1.6}, {"softmax(neg(a), axis: 2)", 1.6}, {"softmax(neg(m), axis: 1)", 1.6}, {"mul(reshape(softmax(flatten(a)), shape: [4,6,6]), b)", 3}, {"logsoftmax(m, axis: 1)", 2}, {"l2norm(m, axis: 1)", 1}, {"l2norm(a)", 1}, {"l2norm(sigmoid(a), axis: 2)", 1},
 	{"argmax(a)", 3}, {"argmax(m, axis: 1)", 6}, {"argmax(a, axis: 1)", 5},
 	{"reshape(a, shape: [8,18])", 1}, {"reshape(a, shape: [2,3,4,6])", 1}, {"copy(a, shape: [4,6], dims: [4,6], strides: [36,-1], start: 5)", 1},
 	{"normalize(m, mean: 0.5, std: 2)", 2}, {"relu(concat(a, b))", 2}, {"concat(m, tanh(m))", 2}, {"logsoftmax(reshape(m, shape: [35,1]))", 2},
@@ -278,15 +278,15 @@ func TestRoundings(t *testing.T) {
 	}
 }
 
-// TestLogSoftmaxEqualsInterpreter: log softmaxes of integers, which only models that have them keep, on every
-// architecture; rows of one element, of few and of many.
-func TestLogSoftmaxEqualsInterpreter(t *testing.T) {
+// TestRowsOfIntegersEqualInterpreter: log softmaxes of integers and L2 norms that round twice, which only models that have
+// them keep, on every architecture; rows of one element, of few and of many.
+func TestRowsOfIntegersEqualInterpreter(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"x86_64", "armv7em", "armv7", "armv6m", "aarch64+dotprod", "armv8.1m", "riscv32", "riscv64+v"} {
 		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		t.Run(name, func(t *testing.T) {
-			m := logSoftmaxes(t)
+			m := rowsOfIntegers(t)
 			env := &pass.Env{Target: tgt, Level: pass.Int8, Seed: 1}
 			require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StartAfter: passes.Quantized}))
 			in, out := cases(t, m, 4)
@@ -299,8 +299,8 @@ func TestLogSoftmaxEqualsInterpreter(t *testing.T) {
 	}
 }
 
-// logSoftmaxes is a network of integers with log softmaxes of several rows.
-func logSoftmaxes(t *testing.T) *ir.Module {
+// rowsOfIntegers is a network of integers with log softmaxes and L2 norms of several rows.
+func rowsOfIntegers(t *testing.T) *ir.Module {
 	t.Helper()
 	typ := func(scale float64, zero int, shape ...int) ir.Type {
 		return ir.Type{Elem: ir.Of(ir.I8), Shape: shape, Quant: ir.Quant{Scale: scale, Zero: zero}}
@@ -327,9 +327,12 @@ func logSoftmaxes(t *testing.T) *ir.Module {
 		mul, shift := p.Factors()
 		n.Put(ir.AttrAxis.Is(len(shape)-1), ir.AttrTable.Is(ints(fmt.Sprint("table", i), table)),
 			ir.AttrMul.Is(ints(fmt.Sprint("mul", i), mul)), ir.AttrShift.Is(ints(fmt.Sprint("shift", i), shift)))
-		m.Ops = append(m.Ops, r, n)
-		m.Outputs = append(m.Outputs, n.Out)
-		m.Results = append(m.Results, n.Out.Type)
+		l := &ir.Node{Op: ir.L2Norm, Args: []*ir.Value{r.Out}}
+		l.Out = &ir.Value{Name: fmt.Sprint("z", i), Def: l, Type: typ(1./128, 0, shape...)}
+		l.Put(ir.AttrAxis.Is(len(shape)-1), ir.AttrRound.Is([]string{ir.RoundTFLite, ir.RoundHalfUp}[i%2]))
+		m.Ops = append(m.Ops, r, n, l)
+		m.Outputs = append(m.Outputs, n.Out, l.Out)
+		m.Results = append(m.Results, n.Out.Type, l.Out.Type)
 	}
 	return m
 }

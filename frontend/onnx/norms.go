@@ -26,10 +26,6 @@ func (c *composer) standardized(x *operand, eps float64, isCentred bool) (y, mea
 	return c.binary("Mul", "", x, factor), mean, factor
 }
 
-// longestSquare is the elements whose squares, of integers less their zero point, fit a
-// sum of 32 bits.
-const longestSquare = math.MaxInt32 / (255 * 255)
-
 // sumOfSquares is one number [R,1] for each of rows [R,S]: the product of the row with
 // itself, which integers sum exactly before they are rounded once.
 func (c *composer) sumOfSquares(role string, x *operand) *operand {
@@ -37,7 +33,7 @@ func (c *composer) sumOfSquares(role string, x *operand) *operand {
 		return nil
 	}
 	rows, size := x.shape[0], x.shape[1]
-	if size > longestSquare {
+	if size > ir.LongestSquare {
 		return c.reduce("ReduceSum", role, c.binary("Mul", role+".square", x, x), []int{1})
 	}
 	return c.reshape(role+".rows", c.binary("MatMul", role, c.reshape(role+".row", x, []int{rows, 1, size}), c.reshape(role+".column", x, []int{rows, size, 1})), []int{rows, 1})
@@ -246,12 +242,26 @@ func lpNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 
 // unit is rows divided by their norm p.
 func (c *composer) unit(rows *operand, p int) *operand {
+	if c.err != nil {
+		return nil
+	}
 	if p == 1 {
 		sum := c.reduce("ReduceSum", "sum", c.do("Abs", "abs", []*operand{rows}), []int{1})
 		return c.binary("Mul", "", rows, c.function(ir.Pow, "factor", sum, ir.AttrExponent.Is(-1.), ir.AttrOffset.Is(least)))
 	}
-	sum := c.sumOfSquares("sum", rows)
-	return c.binary("Mul", "", rows, c.function(ir.Pow, "factor", sum, ir.AttrExponent.Is(-.5), ir.AttrOffset.Is(least)))
+	if rows.shape[1] > ir.LongestSquare {
+		sum := c.sumOfSquares("sum", rows)
+		return c.binary("Mul", "", rows, c.function(ir.Pow, "factor", sum, ir.AttrExponent.Is(-.5), ir.AttrOffset.Is(least)))
+	}
+	own := build.Canonical(rows.shape)
+	v, err := c.im.as(rows, own)
+	if err == nil {
+		v, err = c.im.Add(ir.L2Norm, moduleName(c.n), []*ir.Value{v}, ir.AttrAxis.Is(len(own)-1))
+	}
+	if c.err = err; err != nil {
+		return nil
+	}
+	return &operand{v: v, shape: rows.shape}
 }
 
 // lrn divides each element by a power of the mean square of its neighbours in other

@@ -9,47 +9,40 @@ import (
 	"github.com/dnnc/dnnc/ir"
 )
 
-// leastNorm2 is added to the squares of a vector: TensorFlow Lite divides by a norm of at
-// least 1e-6.
-const leastNorm2 = 1e-12
-
-// l2Normalization divides each vector along the last axis by its norm.
+// l2Normalization divides each vector along the last axis by its length. TensorFlow Lite's integers of it are R24.
 func l2Normalization(im *importer, o *operator, x *operand) error {
+	t, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	if fused := o.options.byte(0, 0); fused != actNone {
+		return fmt.Errorf("has the fused activation %d", fused)
+	}
+	v, axis, err := im.last(x)
+	if err != nil {
+		return err
+	}
+	attrs := []ir.Attr{ir.AttrAxis.Is(axis)}
 	switch {
-	case im.exact:
-		return errFloat
-	case o.options.byte(0, 0) != actNone:
-		return fmt.Errorf("has the fused activation %d", o.options.byte(0, 0))
+	case !im.exact:
+		q = ir.Quant{}
+	case v.Type.IsWide():
+		return errors.New("of int16 values: -exact=false quantizes the model anew")
+	case t.unsigned:
+		return errors.New("of uint8 values, which TensorFlow Lite rounds in another way than int8: -exact=false quantizes the model anew")
+	case q != ir.Quant{Scale: 1. / 128}:
+		return errors.New("has a result whose scale is not 1/128")
+	case v.Type.Shape[axis] > ir.LongestSquare:
+		return fmt.Errorf("of %d integers, whose squares leave 32 bits", v.Type.Shape[axis])
 	}
-	n := x.shape[len(x.shape)-1]
-	rows := build.Product(x.shape) / max(n, 1)
-	v, err := im.flat(x, ir.Shape{rows, n})
+	if im.exact {
+		attrs = append(attrs, ir.AttrRound.Is(ir.RoundTFLite))
+	}
+	y, err := im.AddQuantized(ir.L2Norm, im.Name(im.hint(o)), []*ir.Value{v}, q, attrs...)
 	if err != nil {
 		return err
 	}
-	// The product of a row with itself: integers sum it exactly before they are rounded once.
-	var args [2]*ir.Value
-	for k, s := range []ir.Shape{{rows, 1, n}, {rows, n, 1}} {
-		if args[k], err = im.reshape(v, matrix(s)); err != nil {
-			return err
-		}
-	}
-	sum, err := im.add(ir.MatMul, im.hint(o)+".squares", args[:], ir.Quant{})
-	if err != nil {
-		return err
-	}
-	if sum, err = im.reshape(sum, ir.Shape{rows, 1}); err != nil {
-		return err
-	}
-	factor, err := im.add(ir.Pow, im.hint(o)+".factor", []*ir.Value{sum}, ir.Quant{}, ir.AttrExponent.Is(-.5), ir.AttrOffset.Is(leastNorm2))
-	if err != nil {
-		return err
-	}
-	y, err := im.times(o, "", &operand{v: v, shape: []int{rows, n}}, &operand{v: factor, shape: []int{rows, 1}})
-	if err != nil {
-		return err
-	}
-	return im.giveRows(o, &operand{shape: x.shape}, y.v)
+	return im.giveRows(o, x, y)
 }
 
 // responses divides each element by a power of the squares of its neighbours in other

@@ -95,7 +95,7 @@ func init() {
 		"REDUCE_MIN":                   {of(reduction(ir.ReduceMin)), []ir.Op{ir.Reduce}},
 		"ARG_MAX":                      {of(argmax), []ir.Op{ir.ArgMax}},
 		"ARG_MIN":                      {of(argmin), []ir.Op{ir.ArgMax, ir.Neg}},
-		"L2_NORMALIZATION":             {of(l2Normalization), []ir.Op{ir.MatMul, ir.Pow, ir.Mul}},
+		"L2_NORMALIZATION":             {of(l2Normalization), []ir.Op{ir.L2Norm}},
 		"LOCAL_RESPONSE_NORMALIZATION": {of(responses), []ir.Op{ir.Mul, ir.Pad, ir.AvgPool2D, ir.Pow}},
 		// Elements in other places.
 		"CONCATENATION":           {concat, []ir.Op{ir.Concat}},

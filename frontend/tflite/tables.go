@@ -89,7 +89,7 @@ func inverseRoots(x, y ir.Quant) ([]int8, error) {
 			t[i] = 127
 			continue
 		}
-		mul, shift := inverseRoot(int32(d))
+		mul, shift := kernels.InverseRoot(int32(d))
 		root := geometry.RequantTFLite(1, mul, 31-(bits-shift))
 		if left := 31 - r; left > 0 && int64(root)<<left > math.MaxInt32 {
 			return nil, errors.New("has a result too fine for 32 bits")
@@ -97,45 +97,6 @@ func inverseRoots(x, y ir.Quant) ([]int8, error) {
 		t[i] = clamped(float64(geometry.RequantTFLite(root, m, r)) + float64(y.Zero))
 	}
 	return t, nil
-}
-
-// inverseRoot is 1/sqrt(x) as mul*2^(-31-shift), by five steps of Newton's method in fixed
-// point of three integer bits.
-func inverseRoot(x int32) (mul, shift int32) {
-	if x <= 1 {
-		return math.MaxInt32, 0
-	}
-	shift = 11
-	for x >= 1<<29 {
-		x /= 4
-		shift++
-	}
-	pairs := int32(bitsFree(x)/2 - 1)
-	shift -= pairs
-	x <<= 2 * pairs
-	in := x >> 1
-	half := divideByPowerOfTwo(in, 1)
-	const threeHalves = 1<<28 + 1<<27
-	root := int32(1 << 28)
-	for range 5 {
-		cube := saturatingLeft(high32(high32(root, root), root), 6)
-		root = saturatingLeft(high32(threeHalves, root)-high32(half, cube), 3)
-	}
-	const halfRootOfTwo = 1518500250 // sqrt(1/2) * 2^31
-	mul = high32(root, halfRootOfTwo)
-	if shift < 0 {
-		mul, shift = mul<<-shift, 0
-	}
-	return mul, shift
-}
-
-// bitsFree are the bits of a positive x above its highest one, without the sign.
-func bitsFree(x int32) int {
-	n := 0
-	for x < 1<<30 {
-		x, n = x<<1, n+1
-	}
-	return n
 }
 
 // high32 is the rounding doubling high multiply.

@@ -31,6 +31,7 @@ func init() {
 		ir.Softmax:       legalizeRows,
 		ir.Reduce:        legalizeRows,
 		ir.ArgMax:        legalizeRows,
+		ir.L2Norm:        legalizeRows,
 		ir.Mel:           legalizeMel,
 		ir.LogMel:        legalizeMel,
 		ir.MFCC:          legalizeMFCC,
@@ -204,6 +205,10 @@ func legalizeRows(l *legalizer, n *ir.Node) error {
 				return err
 			}
 		}
+		l.clear(n)
+		become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(x.Type.Shape, perm), n.Out.Type.Shape)...)
+	case ir.L2Norm:
+		y := l.insert(n, "norm", ir.L2Norm, rows, args, ir.AttrAxis.Is(1))
 		l.clear(n)
 		become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(x.Type.Shape, perm), n.Out.Type.Shape)...)
 	case ir.Reduce:

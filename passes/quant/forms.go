@@ -63,6 +63,7 @@ func init() {
 		ir.History:     keeps,
 		ir.Softmax:     {lower: lowerSoftmax, fixed: &ir.Range{Lo: 0, Hi: 255. / 256}},
 		ir.LogSoftmax:  {lower: lowerLogSoftmax},
+		ir.L2Norm:      {lower: lowerL2Norm, fixed: &ir.Range{Lo: -1, Hi: 127. / 128}},
 		ir.ArgMax:      {lower: bare, fixed: &ir.Range{Lo: 0, Hi: 255}},
 	}
 	ir.AddColumn(ir.Column{Name: "form of integers", Place: "passes/quant/forms.go",
@@ -159,6 +160,15 @@ func lowerLogSoftmax(l *lowering, n *ir.Node) error {
 	mul, shift := p.Factors()
 	setInts(l.m, n, ir.AttrMul, ir.I32, ir.Shape{2}, mul)
 	setInts(l.m, n, ir.AttrShift, ir.I32, ir.Shape{2}, shift)
+	return nil
+}
+
+// lowerL2Norm has nothing to write: R24 needs no constants. Its sums of squares have 32 bits.
+func lowerL2Norm(_ *lowering, n *ir.Node) error {
+	if _, length := geometry.Rows(n); length > ir.LongestSquare {
+		return diag.New(n.Pos, diag.Unsupported, "%s: the squares of %d integers leave 32 bits", n.Name(), length).
+			WithHelp("at most %d elements have one length", ir.LongestSquare)
+	}
 	return nil
 }
 

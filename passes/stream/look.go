@@ -59,7 +59,7 @@ func look(n *ir.Node, clocks []clock) (way, *unclear) {
 		return lookWindow(n, t)
 	case ir.Linear:
 		return all, nil
-	case ir.Softmax, ir.LogSoftmax:
+	case ir.Softmax, ir.LogSoftmax, ir.L2Norm:
 		if n.Int(ir.AttrAxis) == t.axis {
 			return way{}, refuse("choose among classes of each frame", "it divides by the sum over all frames")
 		}

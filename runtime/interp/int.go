@@ -232,6 +232,11 @@ func intLogSoftmax(_ *Int, n *ir.Node) (intRun, error) {
 	return byRows(n, func(_ int, x, y []int8) { kernels.LogSoftmaxInt(p, table, x, y) }), nil
 }
 
+func intL2Norm(_ *Int, n *ir.Node) (intRun, error) {
+	z, round := int32(n.Args[0].Type.Quant.Zero), geometry.RoundingOf(n)
+	return byRows(n, func(_ int, x, y []int8) { kernels.L2NormInt(z, round, x, y) }), nil
+}
+
 // Quantize turns reals into the integers of q: nearest, ties up, saturating.
 func Quantize(q ir.Quant, x []float32, y []int8) {
 	for i, v := range x {

@@ -58,6 +58,7 @@ func init() {
 		ir.Requantize:    {floatRequantize, requantizeGradient, intRequantize},
 		ir.Softmax:       {floatSoftmax, softmaxGradient, intSoftmax},
 		ir.LogSoftmax:    {floatLogSoftmax, logSoftmaxGradient, intLogSoftmax},
+		ir.L2Norm:        {floatL2Norm, l2NormGradient, intL2Norm},
 		ir.Table:         {floatFunction, functionGradient, intTable},
 		ir.Reduce:        {floatReduce, reduceGradient, intReduce},
 		ir.MatMul:        {floatMatMul, matMulGradient, intMatMul},

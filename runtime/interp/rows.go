@@ -191,6 +191,32 @@ func floatLogSoftmax(_ *Float, n *ir.Node) (floatRun, error) {
 	return byRows(n, func(_ int, x, y []float32) { logSoftmax(x, y) }), nil
 }
 
+func floatL2Norm(_ *Float, n *ir.Node) (floatRun, error) {
+	return byRows(n, func(_ int, x, y []float32) { kernels.L2Norm(x, y) }), nil
+}
+
+func l2NormGradient(n *ir.Node) (backward, error) {
+	at, length := geometry.Rows(n)
+	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
+		xs, ys, ds, out := inRows(at, x[0]), inRows(at, y), inRows(at, dy), make([]float32, len(y))
+		for i := 0; i < len(y); i += length {
+			kernels.L2NormGradient(xs[i:i+length], ys[i:i+length], ds[i:i+length], out[i:i+length])
+		}
+		addRows(at, out, dx[0])
+	}), nil
+}
+
+// addRows adds the elements of rows to those at their places.
+func addRows(at []int32, rows, x []float32) {
+	for i, d := range rows {
+		k := i
+		if at != nil {
+			k = int(at[i])
+		}
+		x[k] += d
+	}
+}
+
 // rowGradient runs the gradient of one row over all rows.
 func rowGradient(n *ir.Node, row func(y, dy, dx []float32)) (backward, error) {
 	at, length := geometry.Rows(n)
@@ -199,13 +225,7 @@ func rowGradient(n *ir.Node, row func(y, dy, dx []float32)) (backward, error) {
 		for i := 0; i < len(y); i += length {
 			row(ys[i:i+length], ds[i:i+length], out[i:i+length])
 		}
-		for i, d := range out {
-			k := i
-			if at != nil {
-				k = int(at[i])
-			}
-			dx[0][k] += d
-		}
+		addRows(at, out, dx[0])
 	}), nil
 }
 

@@ -716,7 +716,7 @@ func isDirection(out *ir.Value) bool {
 		}
 	}
 	return !slices.ContainsFunc(parts, func(n *ir.Node) bool {
-		return n == nil || n.Op != ir.Mul || !isOfLength(n.Args[0], n.Args[1]) && !isOfLength(n.Args[1], n.Args[0])
+		return n == nil || n.Op != ir.L2Norm && (n.Op != ir.Mul || !isOfLength(n.Args[0], n.Args[1]) && !isOfLength(n.Args[1], n.Args[0]))
 	})
 }
 

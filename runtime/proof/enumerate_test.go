@@ -46,6 +46,7 @@ var small = []struct {
 	{"spectra", "s = spectrogram(flatten(x), frame: 3, hop: 1, fft: 8, fn: log, eps: 0.01)\n  y = linear(flatten(s), units: 3)",
 		"y.weight:[3,10] y.bias:[3]", 3, []ir.Op{ir.Spectrogram}},
 	{"logarithms", "a = linear(flatten(x), units: 3)\n  y = logsoftmax(a)", "a.weight:[3,4] a.bias:[3]", 3, nil},
+	{"lengths", "a = linear(flatten(x), units: 3)\n  y = l2norm(a)", "a.weight:[3,4] a.bias:[3]", 3, []ir.Op{ir.L2Norm}},
 	{logSoftmax, "y = linear(flatten(x), units: 3)", "y.weight:[3,4] y.bias:[3]", 3, []ir.Op{ir.LogSoftmax}},
 	{"greatest", "a = conv2d(x, filters: 3, kernel: 1)\n  y = argmax(reshape(a, shape: [3,4]), axis: 0)", "a.weight:[3,1,1,1] a.bias:[3]", 4, []ir.Op{ir.ArgMax}},
 }

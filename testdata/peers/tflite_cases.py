@@ -763,7 +763,7 @@ KINDS = {
 
 
 FITS = {any_shape: lambda n: True, image: lambda n: len(n) == 4 and min(n[1:3]) > 1, sequence: lambda n: len(n) == 3, matrices: lambda n: len(n) in (3, 4)}
-ENDS = ("EMBEDDING", "LOG_SOFTMAX", "ARG_MAX", "ARG_MIN", "CHAIN")  # that others cannot follow, or whose kernels are others
+ENDS = ("EMBEDDING", "LOG_SOFTMAX", "ARG_MAX", "ARG_MIN", "LOCAL_RESPONSE_NORMALIZATION", "CHAIN")  # that others cannot follow, or whose kernels are others
 
 
 def chain(m, x):
@@ -792,7 +792,7 @@ KINDS["CHAIN"] = (chain, image)
 SUFFIXES = {"_UINT8": "uint8", "_INT16": "int16"}
 WORDS = ("ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "BROADCAST_MUL", "BROADCAST_SUB", "CHAIN", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC",
          "MAX_POOL_2D", "MEAN", "MUL", "NETWORK", "PAD", "RELU6", "SOFTMAX", "SQUEEZE_EXCITE", "SUB", "TANH", "TRANSPOSE_CONV")  # of int16, too
-FLOATS = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS", "L2_NORMALIZATION", "LOCAL_RESPONSE_NORMALIZATION")  # whose integers are TensorFlow Lite's own
+FLOATS = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS", "LOCAL_RESPONSE_NORMALIZATION")  # whose integers are TensorFlow Lite's own
 
 OPTIMIZED = ("LOG_SOFTMAX", "LOCAL_RESPONSE_NORMALIZATION")  # whose reference kernel saturates some steps too early, or leaves the last neighbour out
 

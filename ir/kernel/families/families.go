@@ -35,7 +35,7 @@ var Table = []*kernel.Family{
 	&pool.Max, &pool.Avg,
 	&elements.Add, &elements.Sub, &elements.Squares, &elements.Scaled, &elements.Mul, &elements.Min, &elements.Max, &elements.Table, &elements.Rescale,
 	&moves.Concat, &moves.Reshape, &moves.Copy, &moves.Pad, &moves.Embedding, &moves.History,
-	&rows.Reduce, &rows.ArgMax, &micro.MatMul, &rows.MatMul, &rows.Softmax, &rows.LogSoftmax,
+	&rows.Reduce, &rows.ArgMax, &micro.MatMul, &rows.MatMul, &rows.Softmax, &rows.LogSoftmax, &rows.L2Norm,
 	&bilinear.Pixels,
 	&spectrum.Fourier,
 	&recurrent.Loop,

@@ -18,6 +18,7 @@ var (
 	ArgMax     = kernel.Simple(kernel.Family{Name: "argmax_rows", Op: ir.ArgMax, Wide: true, Doc: "the place of the greatest element of each row"}, inRows, argmaxRows)
 	Softmax    = kernel.Simple(kernel.Family{Name: "softmax_table", Op: ir.Softmax, Wide: true, Doc: "exponentials from a table, one rounded division an element"}, inRows, softmaxTable)
 	LogSoftmax = kernel.Simple(kernel.Family{Name: "logsoftmax_table", Op: ir.LogSoftmax, Doc: "exponentials from a table, the logarithm of each row's sum by squares"}, inRows, logSoftmaxTable)
+	L2Norm     = kernel.Simple(kernel.Family{Name: "l2norm_rows", Op: ir.L2Norm, Doc: "the inverse root of each row's squares by Newton's method, one product an element"}, inRows, l2normRows)
 	MatMul     = kernel.Estimated(kernel.Family{Name: "matmul_rows", Op: ir.MatMul, Wide: true, Doc: "one element of the product after the other"}, nil, matmulCycles, matmulRows)
 )
 

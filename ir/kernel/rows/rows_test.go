@@ -120,6 +120,30 @@ func logSoftmax(t *testing.T, s ir.Shape, scale float64, result ir.Quant) *ir.Mo
 	return &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
 }
 
+// TestL2Norm: rows of one element to many, sums of squares from 0 to the greatest.
+func TestL2Norm(t *testing.T) {
+	for i, c := range []struct {
+		shape ir.Shape
+		zero  int
+		round string
+	}{{ir.Shape{6, 7}, 3, ir.RoundTFLite}, {ir.Shape{42, 1}, -128, ir.RoundTFLite}, {ir.Shape{300}, 127, ir.RoundTFLite}, {ir.Shape{64, 2}, 0, ir.RoundHalfUp}, {ir.Shape{700}, 5, ir.RoundHalfUp}, {ir.Shape{50, 3}, 127, ir.RoundTFLite}} {
+		for _, target := range []string{"armv7em", "x86_64", "armv6m"} {
+			tgt, err := processor.Find(target)
+			require.NoError(t, err)
+			t.Run(fmt.Sprintf("%s/%d", target, i), func(t *testing.T) {
+				x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: c.shape, Quant: ir.Quant{Scale: .1, Zero: c.zero}}}
+				n := &ir.Node{Op: ir.L2Norm, Args: []*ir.Value{x}}
+				n.Put(ir.AttrAxis.Is(len(c.shape)-1), ir.AttrRound.Is(c.round))
+				n.Out = &ir.Value{Name: "y", Def: n, Type: ir.Type{Elem: ir.Of(ir.I8), Shape: c.shape, Quant: ir.Quant{Scale: 1. / 128}}}
+				m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
+				p, ok := rows.L2Norm.Serves(kernel.Of(n, tgt))
+				require.True(t, ok)
+				kerneltest.Plan(t, &rows.L2Norm, p, m, tgt)
+			})
+		}
+	}
+}
+
 // TestServes: the axis is the last of one or two.
 func TestServes(t *testing.T) {
 	node := func(op ir.Op, s ir.Shape) *ir.Node {
@@ -143,7 +167,7 @@ func TestServes(t *testing.T) {
 		if len(c.axes) > 1 {
 			continue
 		}
-		for _, f := range []*kernel.Family{&rows.ArgMax, &rows.Softmax, &rows.LogSoftmax} {
+		for _, f := range []*kernel.Family{&rows.ArgMax, &rows.Softmax, &rows.LogSoftmax, &rows.L2Norm} {
 			n := node(f.Op, c.shape)
 			n.Put(ir.AttrAxis.Is(c.axes[0]))
 			_, ok := f.Serves(kernel.Layer{Node: n})

@@ -242,6 +242,7 @@ var makers = []maker{
 		return []ir.Attr{ir.AttrFn.Is([]string{"abs", "tanh", "silu"}[p[0]%3])}
 	}),
 	alongAxis(ir.LogSoftmax),
+	alongAxis(ir.L2Norm),
 	chosen(ir.Transpose, 23, func(p []int, in []ir.Shape) []ir.Attr {
 		return []ir.Attr{ir.AttrPerm.Is(permutation(p[0], len(in[0])))}
 	}),
