@@ -835,13 +835,15 @@ func TestVerifyIntegers(t *testing.T) {
 	assert.ErrorContains(t, Verify(m).Err(), "V7: log has no multipliers and shifts i32[2]")
 	log.Drop(AttrShift)
 	assert.ErrorContains(t, Verify(m).Err(), "V7: log has no multipliers and shifts i32[2]")
-	m = quantized() // an L2 norm has results in 128ths
+	m = quantized() // an L2 norm has a factor, or results in 128ths
 	norm := addNode(m, L2Norm, "norm", m.Outputs[0])
 	norm.Out.Type = m.Outputs[0].Type
+	assert.ErrorContains(t, Verify(m).Err(), "V7: norm has no multiplier and shift")
 	norm.Out.Type.Quant = Quant{Scale: 1. / 128}
+	norm.Put(AttrRound.Is(RoundTFLite))
 	assert.NoError(t, Verify(m).Err())
 	norm.Out.Type.Quant.Zero = 1
-	assert.ErrorContains(t, Verify(m).Err(), "V7: norm has a result of scale 0.0078125 and zero point 1")
+	assert.ErrorContains(t, Verify(m).Err(), "V7: norm has round: tflite")
 }
 
 // TestVerifyReportsAll: what is wrong with one operation hides nothing of the next.

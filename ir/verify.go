@@ -248,13 +248,17 @@ func (v *verifier) tables(n *Node) {
 	}
 }
 
-// l2norm checks that the result is in 128ths, and that its sums fit 32 bits (R24).
+// l2norm checks that quotients that are rounded twice are 128ths and others have a factor, and that sums fit 32 bits (R24).
 func (v *verifier) l2norm(n *Node) {
 	if n.Op != L2Norm {
 		return
 	}
-	if q := n.Out.Type.Quant; q.Scale != 1./128 || q.Zero != 0 {
-		v.fail(n.Pos, "V7", "%s has a result of scale %v and zero point %d: it must be 1/128 and 0", n.Name(), q.Scale, q.Zero)
+	q, hasFactor := n.Out.Type.Quant, n.Const(AttrMul) != nil && n.Const(AttrShift) != nil
+	switch isTwice := n.Word(AttrRound) == RoundTFLite; {
+	case isTwice && (q.Scale != 1./128 || q.Zero != 0 || n.Const(AttrMul) != nil):
+		v.fail(n.Pos, "V7", "%s has round: tflite: its result must have the scale 1/128 and the zero point 0, and no multiplier", n.Name())
+	case !isTwice && !hasFactor:
+		v.fail(n.Pos, "V7", "%s has no multiplier and shift", n.Name())
 	}
 	if length := n.Args[0].Type.Shape[n.Int(AttrAxis)]; length > LongestSquare {
 		v.fail(n.Pos, "V7", "%s sums the squares of %d integers; at most %d have a sum of 32 bits", n.Name(), length, LongestSquare)
@@ -312,7 +316,7 @@ func (v *verifier) factors(n *Node) {
 		v.fail(n.Pos, "V7", "%s has %d multipliers and %d shifts", n.Name(), len(m), len(r))
 		return
 	}
-	if (n.Op == Softmax || n.Op == Table) && len(m) != 1 {
+	if (n.Op == Softmax || n.Op == Table || n.Op == L2Norm) && len(m) != 1 {
 		v.fail(n.Pos, "V7", "%s has %d multipliers and not one", n.Name(), len(m))
 		return
 	}

@@ -25,7 +25,7 @@ import (
 // TestCases runs each pass alone, after the inference of types, on the networks of its
 // folder: one or more that it changes, and one or more that it keeps.
 func TestCases(t *testing.T) {
-	for _, name := range []string{"infer", "mask-softmax", "simplify", "fold-batchnorm", "fold-normalize", "raise-activation", "fuse-activation", "fuse-difference", "dead-code", "legalize"} {
+	for _, name := range []string{"infer", "mask-softmax", "simplify", "fold-batchnorm", "fold-normalize", "raise-activation", "fuse-activation", "fuse-norm", "fuse-difference", "dead-code", "legalize"} {
 		first, err := passes.Table.Find("infer")
 		require.NoError(t, err)
 		own, err := passes.Table.Find(name)
@@ -40,7 +40,7 @@ func TestCases(t *testing.T) {
 			}
 			assert.Equal(t, map[string]bool{"changes": true, "keeps": true}, kinds, name)
 		}
-		passtest.Cases(t, table, name, nil)
+		passtest.Cases(t, table, name, func(*ir.Module) *pass.Env { return &pass.Env{} })
 	}
 }
 

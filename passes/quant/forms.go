@@ -63,7 +63,7 @@ func init() {
 		ir.History:     keeps,
 		ir.Softmax:     {lower: lowerSoftmax, fixed: &ir.Range{Lo: 0, Hi: 255. / 256}},
 		ir.LogSoftmax:  {lower: lowerLogSoftmax},
-		ir.L2Norm:      {lower: lowerL2Norm, fixed: &ir.Range{Lo: -1, Hi: 127. / 128}},
+		ir.L2Norm:      {lower: lowerL2Norm},
 		ir.ArgMax:      {lower: bare, fixed: &ir.Range{Lo: 0, Hi: 255}},
 	}
 	ir.AddColumn(ir.Column{Name: "form of integers", Place: "passes/quant/forms.go",
@@ -163,12 +163,17 @@ func lowerLogSoftmax(l *lowering, n *ir.Node) error {
 	return nil
 }
 
-// lowerL2Norm has nothing to write: R24 needs no constants. Its sums of squares have 32 bits.
-func lowerL2Norm(_ *lowering, n *ir.Node) error {
+// lowerL2Norm writes the factor of the quotients (R24).
+func lowerL2Norm(l *lowering, n *ir.Node) error {
 	if _, length := geometry.Rows(n); length > ir.LongestSquare {
 		return diag.New(n.Pos, diag.Unsupported, "%s: the squares of %d integers leave 32 bits", n.Name(), length).
 			WithHelp("at most %d elements have one length", ir.LongestSquare)
 	}
+	mul, shift, err := geometry.MultiplierFor(1 / n.Out.Type.Quant.Scale)
+	if err != nil {
+		return diag.New(n.Pos, diag.Unsupported, "%s: the result cannot be computed in %s", n.Name(), n.Out.Type.Elem).WithNote("%v", err)
+	}
+	setFactor(l.m, n, mul, shift)
 	return nil
 }
 

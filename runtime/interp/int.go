@@ -233,8 +233,11 @@ func intLogSoftmax(_ *Int, n *ir.Node) (intRun, error) {
 }
 
 func intL2Norm(_ *Int, n *ir.Node) (intRun, error) {
-	z, round := int32(n.Args[0].Type.Quant.Zero), geometry.RoundingOf(n)
-	return byRows(n, func(_ int, x, y []int8) { kernels.L2NormInt(z, round, x, y) }), nil
+	p, err := geometry.L2NormOf(n)
+	if err != nil {
+		return nil, err
+	}
+	return byRows(n, func(_ int, x, y []int8) { kernels.L2NormInt(p, x, y) }), nil
 }
 
 // Quantize turns reals into the integers of q: nearest, ties up, saturating.

@@ -108,8 +108,8 @@
 //	    the maximum; l is the logarithm of their sum to the base 2, 24 bits after the point, cut
 //	    off: each square of the sum's upper 32 bits says one bit. y = max(z - ((d*m + RQ(l) +
 //	    2^(r-1)) >> r), -128), m and r as in R6, RQ having a factor and a shift of its own.
-//	R24 L2 norm of i8, the result of scale 1/128 and zero point 0: s is the sum of the squares of
-//	    x-z, at most 2^31-1; m*2^-(31+r) is its inverse root by five steps of Newton's method in fixed point
-//	    of three integer bits, as TFLite computes it. y = clamp(RQ(x-z)) with the
-//	    factor m*2^-(24+r), as in R6; with round: tflite as in R8.
+//	R24 L2 norm of i8: s is the sum of the squares of x-z, at most 2^31-1; n*2^-(31+k) is its inverse
+//	    root by five steps of Newton's method in fixed point of three integer bits, as TFLite computes it.
+//	    y = R9 of RQ(x-z) with the factor (n*m >> 31)*2^-(r+k), as in R6. With round: tflite the result
+//	    has the scale 1/128 and the zero point 0, and y = clamp(RQ(x-z)) with the factor n*2^-(24+k), as in R8.
 package kernels

@@ -37,16 +37,16 @@ func L2NormGradient(x, y, dy, dx []float32) {
 	}
 }
 
-// L2NormInt is R24 of a row of an argument with the zero point z.
-func L2NormInt(z int32, round geometry.Rounding, x, y []int8) {
+// L2NormInt is R24 of a row.
+func L2NormInt(p geometry.L2Norm, x, y []int8) {
 	sum := int32(0)
 	for _, v := range x {
-		d := int32(v) - z
+		d := int32(v) - p.ZeroX
 		sum += d * d
 	}
-	mul, shift := InverseRoot(sum)
+	n, k := InverseRoot(sum)
 	for i, v := range x {
-		y[i] = int8(min(max(round.Of(int64(int32(v)-z), mul, geometry.L2NormShift+shift), math.MinInt8), math.MaxInt8))
+		y[i] = int8(p.Of(int32(v)-p.ZeroX, n, k))
 	}
 }
 

@@ -43,8 +43,8 @@ func TestR24ByHand(t *testing.T) {
 		{0, []int8{1, 1, 1, 1}, []int8{64, 64, 64, 64}},
 	} {
 		y := make([]int8, len(c.x))
-		for _, round := range []geometry.Rounding{geometry.RoundHalfUp, geometry.RoundTFLite} {
-			L2NormInt(c.z, round, c.x, y)
+		for _, p := range []geometry.L2Norm{{IsTwice: true, ZeroX: c.z}, {ZeroX: c.z, Mul: 1 << 30, Shift: 23}} {
+			L2NormInt(p, c.x, y)
 			assert.Equal(t, c.want, y, c.x)
 		}
 	}
@@ -62,11 +62,17 @@ func TestL2NormIsNear(t *testing.T) {
 			reals[i] = float32(int32(x[i]) - z)
 		}
 		L2Norm(reals, want)
-		for round, off := range map[geometry.Rounding]float64{geometry.RoundHalfUp: .501, geometry.RoundTFLite: .751} { // which rounds halves
-			L2NormInt(z, round, x, got)
-			for i, w := range want {
-				require.InDelta(t, min(128*w, 127), float32(got[i]), off)
-			}
+		L2NormInt(geometry.L2Norm{IsTwice: true, ZeroX: z}, x, got)
+		for i, w := range want {
+			require.InDelta(t, min(128*w, 127), float32(got[i]), .751) // rounds halves
+		}
+		p := geometry.L2Norm{ZeroX: z, Zero: int32(rng.IntN(256) - 128)}
+		scale, err := math.Exp(-1-5*rng.Float64()), error(nil)
+		p.Mul, p.Shift, err = geometry.MultiplierFor(1 / scale)
+		require.NoError(t, err)
+		L2NormInt(p, x, got)
+		for i, w := range want {
+			require.InDelta(t, min(max(float64(w)/scale+float64(p.Zero), -128), 127), float64(got[i]), .501)
 		}
 	}
 	y := []float32{1, 1}

@@ -11,6 +11,10 @@ import (
 // l2normRows is R24 for each row, without branches on data.
 func l2normRows(g *emit.Generator) error {
 	b := g.B
+	p, err := geometry.L2NormOf(g.Node)
+	if err != nil {
+		return err
+	}
 	lastAxis(g, func(_, first loop.Expr, length int) {
 		sum := b.Var("sum", loop.Int(0))
 		b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
@@ -19,14 +23,18 @@ func l2normRows(g *emit.Generator) error {
 		})
 		mul, shift := inverseRoot(b, sum.Get())
 		write := func(i, v loop.Expr) {
-			g.Write(loop.Sum(first, i), loop.Op(loop.SMin, loop.Op(loop.SMax, v, loop.Int(math.MinInt8)), loop.Int(math.MaxInt8)))
+			g.Write(loop.Sum(first, i), loop.Clamp(v, math.MinInt8, math.MaxInt8))
 		}
-		if geometry.RoundingOf(g.Node) == geometry.RoundHalfUp {
-			by := b.Let("by", loop.To(loop.ZExt, loop.Sum(shift, loop.Int(geometry.L2NormShift)), 64))
-			half := b.Let("half", loop.Op(loop.LShr, loop.Op(loop.Shl, loop.Num(loop.I64, 1), by), loop.Num(loop.I64, 1)))
+		num := func(v int64) loop.Expr { return loop.Num(loop.I64, v) }
+		if !p.IsTwice {
+			wide := func(v loop.Expr) loop.Expr { return loop.To(loop.SExt, v, 64) }
+			factor := b.Let("factor", loop.Op(loop.LShr, loop.Times(wide(mul), num(int64(p.Mul))), num(31)))
+			by := b.Let("by", wide(loop.Sum(shift, loop.Int(int(p.Shift)))))
+			half := b.Let("half", loop.Op(loop.LShr, loop.Op(loop.Shl, num(1), by), num(1)))
 			b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
-				product := loop.Times(loop.To(loop.SExt, g.Wide(0, loop.Sum(first, i)), 64), loop.To(loop.SExt, mul, 64))
-				write(i, loop.To(loop.Trunc, loop.Op(loop.AShr, loop.Sum(product, half), by), 32))
+				quotient := loop.Op(loop.AShr, loop.Sum(loop.Times(wide(g.Wide(0, loop.Sum(first, i))), factor), half), by)
+				quotient = loop.Clamp(quotient, math.MinInt8-int64(p.Zero), math.MaxInt8-int64(p.Zero))
+				write(i, loop.Sum(loop.To(loop.Trunc, quotient, 32), loop.Int(int(p.Zero))))
 			})
 			return
 		}

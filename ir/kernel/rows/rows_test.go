@@ -135,6 +135,10 @@ func TestL2Norm(t *testing.T) {
 				n := &ir.Node{Op: ir.L2Norm, Args: []*ir.Value{x}}
 				n.Put(ir.AttrAxis.Is(len(c.shape)-1), ir.AttrRound.Is(c.round))
 				n.Out = &ir.Value{Name: "y", Def: n, Type: ir.Type{Elem: ir.Of(ir.I8), Shape: c.shape, Quant: ir.Quant{Scale: 1. / 128}}}
+				if c.round == ir.RoundHalfUp {
+					n.Out.Type.Quant = ir.Quant{Scale: 1. / 500, Zero: c.zero / 2}
+					n.Put(ir.AttrMul.Is(ir.IntConst("mul", ir.Of(ir.I32), ir.Shape{1}, []int64{2097152000})), ir.AttrShift.Is(ir.IntConst("shift", ir.Of(ir.I32), ir.Shape{1}, []int64{22})))
+				}
 				m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
 				p, ok := rows.L2Norm.Serves(kernel.Of(n, tgt))
 				require.True(t, ok)
