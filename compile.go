@@ -188,6 +188,10 @@ func checkImages(b data.Batch, inputs []*ir.Value) error {
 		return fault("%d images to calibrate with take %d elements, not %d", b.N, b.N*b.Size(), len(b.X))
 	case b.Labels != nil && len(b.Labels) != b.N:
 		return fault("%d labels of %d images to calibrate with", len(b.Labels), b.N)
+	case b.At != nil && len(b.At) != b.N:
+		return fault("%d numbers of %d images to calibrate with", len(b.At), b.N)
+	case b.Places != nil && len(b.Places) != b.N:
+		return fault("%d places of %d images to calibrate with", len(b.Places), b.N)
 	}
 	for _, t := range b.Targets {
 		if len(t.X) != b.N*t.Size() {

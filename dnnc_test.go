@@ -104,6 +104,8 @@ func TestImagesOfAnotherNetwork(t *testing.T) {
 		"3 elements lie after each image to calibrate with":               func(b *data.Batch) { b.Others = 3 },
 		"9 labels of 8 images":                                            func(b *data.Batch) { b.Labels = make([]int, 9) },
 		"labels s of 8 images to calibrate with take 16 elements, not 15": func(b *data.Batch) { b.Targets = []data.Target{{Name: "s", Shape: []int{2}, X: make([]float32, 15)}} },
+		"3 numbers of 8 images to calibrate with":                         func(b *data.Batch) { b.At = []int{0, 1, 2} },
+		"1 places of 8 images to calibrate with":                          func(b *data.Batch) { b.Places = []string{"a.png"} },
 		"-1 images to calibrate with take -32 elements, not 256":          func(b *data.Batch) { b.N = -1 },
 	} {
 		c, b := config(t), good

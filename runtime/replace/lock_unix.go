@@ -10,7 +10,7 @@ import (
 // locks says that writers lock their files, renamesOpen that open files can be renamed.
 const locks, renamesOpen = true, true
 
-// lock reports whether nobody else has locked the file. The lock ends with the process.
-func lock(f *os.File) bool {
+// Lock reports whether nobody else has locked the file. The lock ends with the process.
+func Lock(f *os.File) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }

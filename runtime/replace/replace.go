@@ -215,7 +215,7 @@ func create(in files, dir string) (f *os.File, name string, err error) {
 		if err != nil {
 			return nil, "", reason(err)
 		}
-		if !lock(f) {
+		if !Lock(f) {
 			// Another process sweeps, and takes it for a forgotten one.
 			f.Close()
 			in.Remove(name)
@@ -253,7 +253,7 @@ func sweep(in files, dir string) {
 		dead := time.Since(info.ModTime()) > forgotten
 		if strings.HasPrefix(e.Name(), prefix) {
 			if f, err := in.OpenFile(path, os.O_RDONLY, 0); err == nil {
-				dead = locks && lock(f) || dead && !locks
+				dead = locks && Lock(f) || dead && !locks
 				defer f.Close() // removed before it is unlocked
 			}
 		}

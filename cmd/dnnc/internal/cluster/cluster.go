@@ -41,7 +41,7 @@ const DefaultName = "dnnc"
 const (
 	maxAnswer = 1 << 20
 	maxJob    = 1 << 20
-	maxBlob   = 8 << 30
+	maxBlobs  = 8 // of a job, which has three
 )
 
 // lease is the time after which a claim or a job that nobody renews is void; they are renewed
@@ -87,9 +87,13 @@ func Connect(ctx context.Context, c Config) (*Cluster, error) {
 	if c.CA != "" {
 		options = append(options, nats.RootCAs(c.CA))
 	}
+	if !byTLS(c.URL) {
+		// A server names others, which may be on other machines, and would be called as it was.
+		options = append(options, nats.IgnoreDiscoveredServers())
+	}
 	conn, err := nats.Connect(c.URL, options...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", Public(c.URL), err)
+		return nil, failed(Public(c.URL), err)
 	}
 	x := &Cluster{url: Public(c.URL), conn: conn}
 	if err := x.buckets(ctx, c.Name); err != nil {
@@ -162,81 +166,155 @@ func isSafe(list string) error {
 	return nil
 }
 
-// failed is an error with the cluster that it is of.
-func (x *Cluster) failed(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", x.url, err)
+// byTLS reports whether all bytes go by TLS, as they do to all servers where one is asked for it.
+func byTLS(list string) bool {
+	return slices.ContainsFunc(strings.Split(list, ","), func(one string) bool {
+		u, err := url.Parse(strings.TrimSpace(one))
+		return err == nil && (u.Scheme == "tls" || u.Scheme == "wss")
+	})
 }
 
-// Store is the store of answers.
-func (x *Cluster) Store(ctx context.Context) cells.Store { return &store{Cluster: x, ctx: ctx} }
+// failed is an error with the cluster that it is of.
+func (x *Cluster) failed(err error) error { return failed(x.url, err) }
+
+func failed(url string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrDisconnected):
+		return fmt.Errorf("%s: no server answers there", url)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: no answer for %v; the server must have JetStream", url, patience)
+	}
+	return fmt.Errorf("%s: %w", url, err)
+}
+
+// Store is the store of answers. Nothing that happens to the cluster ends a search: as long as it does not answer, the
+// store has nothing, keeps nothing, and grants every claim. say is told when that begins and when it ends.
+func (x *Cluster) Store(ctx context.Context, say func(format string, args ...any)) cells.Store {
+	return &store{Cluster: x, ctx: ctx, say: say}
+}
 
 type store struct {
 	*Cluster
 	ctx context.Context
+	say func(format string, args ...any)
+
+	mu    sync.Mutex
+	away  bool
+	until time.Time // when it is asked again
 }
 
-func (s *store) within() (context.Context, func()) { return context.WithTimeout(s.ctx, patience) }
+// absence is the time for which a cluster is not asked that did not answer.
+const absence = 30 * time.Second
+
+// ask asks the cluster, and reports whether it answered. An error is of the context alone.
+func (s *store) ask(request func(ctx context.Context) error) (answered bool, err error) {
+	s.mu.Lock()
+	waits := time.Now().Before(s.until)
+	s.mu.Unlock()
+	if waits {
+		return false, s.failed(s.ctx.Err())
+	}
+	err = nats.ErrDisconnected // which a request would wait for
+	if s.conn.IsConnected() {
+		ctx, cancel := context.WithTimeout(s.ctx, patience)
+		err = request(ctx)
+		cancel()
+	}
+	if gone := s.ctx.Err(); gone != nil {
+		return false, s.failed(gone)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil && s.away:
+		s.away = false
+		s.say("%s: answers again", s.url)
+	case err != nil:
+		if !s.away {
+			s.say("%v; the search goes on without it", s.failed(err))
+		}
+		s.away = true
+		if s.conn.IsConnected() {
+			s.until = time.Now().Add(absence)
+		}
+	}
+	return err == nil, nil
+}
 
 func (s *store) Get(k cells.Key) (answer []byte, ok bool, err error) {
-	ctx, cancel := s.within()
-	defer cancel()
-	e, err := s.answers.Get(ctx, k.String())
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, s.failed(err)
-	}
-	return e.Value(), true, nil
+	_, err = s.ask(func(ctx context.Context) error {
+		e, err := s.answers.Get(ctx, k.String())
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			return nil
+		}
+		if err == nil {
+			answer, ok = e.Value(), true
+		}
+		return err
+	})
+	return answer, ok, err
 }
 
 func (s *store) Put(k cells.Key, answer []byte) error {
-	ctx, cancel := s.within()
-	defer cancel()
-	_, err := s.answers.Put(ctx, k.String(), answer)
-	return s.failed(err)
+	_, err := s.ask(func(ctx context.Context) error {
+		_, err := s.answers.Put(ctx, k.String(), answer)
+		return err
+	})
+	return err
 }
 
 // Claim makes a key that lives for a lease, and renews it.
 func (s *store) Claim(k cells.Key) (release func(), ok bool, err error) {
-	ctx, cancel := s.within()
-	defer cancel()
-	_, err = s.claims.Create(ctx, k.String(), nil)
-	if errors.Is(err, jetstream.ErrKeyExists) {
-		return nil, false, nil
+	held := false
+	answered, err := s.ask(func(ctx context.Context) error {
+		_, err := s.claims.Create(ctx, k.String(), nil)
+		if held = errors.Is(err, jetstream.ErrKeyExists); held {
+			return nil
+		}
+		return err
+	})
+	if err != nil || held {
+		return nil, false, err
 	}
-	if err != nil {
-		return nil, false, s.failed(err)
+	if !answered {
+		return func() {}, true, nil
 	}
 	end := s.keep(s.claims, k.String(), nil)
 	return func() {
 		end()
-		ctx, cancel := s.within()
-		defer cancel()
-		_ = s.claims.Delete(ctx, k.String()) // else its lease ends
+		s.drop(s.claims, k.String())
 	}, true, nil
+}
+
+// drop deletes a key whose lease would end otherwise.
+func (x *Cluster) drop(kv jetstream.KeyValue, key string) {
+	if !x.conn.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), renew)
+	defer cancel()
+	_ = kv.Delete(ctx, key)
 }
 
 // keep renews a key until end is called.
 func (x *Cluster) keep(kv jetstream.KeyValue, key string, value []byte) (end func()) {
-	done := make(chan struct{})
+	until, stop := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
 			select {
-			case <-done:
+			case <-until.Done():
 				return
 			case <-time.After(renew):
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), renew)
+			ctx, cancel := context.WithTimeout(until, renew)
 			_, _ = kv.Put(ctx, key, value)
 			cancel()
 		}
 	})
-	return func() { close(done); all.Wait() }
+	return func() { stop(); all.Wait() }
 }
 
 // Job is a search that workers may join: what to search, in words, and the names of blobs by what they are.
@@ -277,21 +355,20 @@ func (x *Cluster) Publish(ctx context.Context, words json.RawMessage, blobs map[
 	stop := x.keep(x.jobs, name, text)
 	return func() {
 		stop()
-		ctx, cancel := context.WithTimeout(context.Background(), renew)
-		defer cancel()
-		_ = x.jobs.Delete(ctx, name) // else its lease ends
+		x.drop(x.jobs, name)
 	}, nil
 }
 
-// blob is a blob by its hash.
-func (x *Cluster) blob(ctx context.Context, name string) ([]byte, error) {
+// blob is a blob by its hash, of at most so many bytes, of which it takes its own.
+func (x *Cluster) blob(ctx context.Context, name string, most *uint64) ([]byte, error) {
 	info, err := x.blobs.GetInfo(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size > maxBlob {
-		return nil, fmt.Errorf("a blob of %d bytes", info.Size)
+	if info.Size > *most {
+		return nil, fmt.Errorf("it has %d bytes, and -mem has %d left", info.Size, *most)
 	}
+	*most -= info.Size
 	o, err := x.blobs.Get(ctx, name)
 	if err != nil {
 		return nil, err
@@ -307,23 +384,25 @@ func (x *Cluster) blob(ctx context.Context, name string) ([]byte, error) {
 	return content, nil
 }
 
-// Work takes part in jobs, one after the other, until ctx ends: run searches one. A job that ends stops it. say is told of
-// jobs that are begun, done, failed, and of those that are not for this worker.
-func (x *Cluster) Work(ctx context.Context, say func(format string, args ...any), run func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error) error {
+// Work takes part in jobs, one after the other, until ctx ends: run searches one, whose blobs take at most so many
+// bytes. A job that ends stops it. say is told of jobs that are begun, done, failed, and of those that are not for this worker.
+func (x *Cluster) Work(ctx context.Context, most uint64, say func(format string, args ...any), run func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error) error {
 	seen := map[string]bool{}
+	away := false
 	for {
 		list, err := x.jobs.Keys(ctx)
-		if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) && ctx.Err() == nil {
-			say("%s: %v", x.url, err)
+		isAway := err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) && ctx.Err() == nil
+		if isAway && !away {
+			say("%v; it waits until the cluster answers", x.failed(err))
 		}
+		away = isAway
 		for _, name := range list {
 			if !seen[name] && ctx.Err() == nil {
-				seen[name] = true
-				x.join(ctx, name, say, run)
+				seen[name] = x.join(ctx, name, most, say, run)
 			}
 		}
 		for name := range seen { // one that is offered again is a new one
-			if !slices.Contains(list, name) {
+			if !isAway && !slices.Contains(list, name) {
 				delete(seen, name)
 			}
 		}
@@ -335,27 +414,31 @@ func (x *Cluster) Work(ctx context.Context, say func(format string, args ...any)
 	}
 }
 
-// join takes part in one job.
-func (x *Cluster) join(ctx context.Context, name string, say func(format string, args ...any), run func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error) {
+// join takes part in one job, and reports whether there is no more to do for it.
+func (x *Cluster) join(ctx context.Context, name string, most uint64, say func(format string, args ...any), run func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error) bool {
 	short := name[:min(8, len(name))]
 	e, err := x.jobs.Get(ctx, name)
 	if err != nil {
-		return // it has ended
+		return errors.Is(err, jetstream.ErrKeyNotFound) // it has ended, or the cluster does not answer
 	}
 	var j Job
 	if err := json.Unmarshal(e.Value(), &j); err != nil {
 		say("job %s: %v", short, err)
-		return
+		return true
 	}
 	if j.Version != thisVersion || j.Arch != thisArch {
 		say("job %s is of dnnc %q on %q; this is dnnc %s on %s, whose numbers may have other bits: it takes no part", short, j.Version, j.Arch, thisVersion, thisArch)
-		return
+		return true
+	}
+	if len(j.Blobs) > maxBlobs {
+		say("job %s has %d blobs, and one of dnnc at most %d", short, len(j.Blobs), maxBlobs)
+		return true
 	}
 	blobs := map[string][]byte{}
 	for what, hash := range j.Blobs {
-		if blobs[what], err = x.blob(ctx, hash); err != nil {
+		if blobs[what], err = x.blob(ctx, hash, &most); err != nil {
 			say("job %s: its %q: %v", short, what, err)
-			return
+			return true
 		}
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -381,4 +464,5 @@ func (x *Cluster) join(ctx context.Context, name string, say func(format string,
 	default:
 		say("job %s: done", short)
 	}
+	return true
 }

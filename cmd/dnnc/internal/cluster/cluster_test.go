@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -10,10 +11,12 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +32,10 @@ import (
 // serve runs a server for the time of a test.
 func serve(t *testing.T, s Serving) (url string) {
 	s.Listen, s.Dir = "127.0.0.1:0", t.TempDir()
+	return serveIn(t, s)
+}
+
+func serveIn(t *testing.T, s Serving) (url string) {
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
@@ -43,6 +50,8 @@ func serve(t *testing.T, s Serving) (url string) {
 	}
 	return url
 }
+
+func silent(string, ...any) {}
 
 func connect(t *testing.T, url string) *Cluster {
 	x, err := Connect(context.Background(), Config{URL: url})
@@ -101,6 +110,27 @@ func TestServersSeenByOthers(t *testing.T) {
 	assert.ErrorContains(t, Serve(context.Background(), taken, never), "address already in use")
 }
 
+// TestFoldersOfServers: one server has a folder at a time; what is none is said at once.
+func TestFoldersOfServers(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	never := func(string) { t.Error("it serves") }
+	dir := t.TempDir()
+	serveIn(t, Serving{Listen: "127.0.0.1:0", Dir: dir})
+	from := time.Now()
+	assert.EqualError(t, Serve(ctx, Serving{Listen: "127.0.0.1:0", Dir: dir}, never), dir+": another server has the folder")
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	assert.ErrorContains(t, Serve(ctx, Serving{Listen: "127.0.0.1:0", Dir: file}, never), "not a directory")
+	assert.ErrorContains(t, Serve(ctx, Serving{Listen: "127.0.0.1:0", Dir: filepath.Join(file, "in")}, never), "not a directory")
+	assert.Less(t, time.Since(from), 5*time.Second)
+	for _, token := range []string{"two\nlines", "a b", "a:b", "a@b", "a/b", "$2a$11$x", "é"} {
+		err := Serve(ctx, Serving{Listen: "127.0.0.1:0", Dir: t.TempDir(), Token: token}, never)
+		require.ErrorContains(t, err, "a token is one word", token)
+		assert.NotContains(t, err.Error(), token)
+	}
+}
+
 // certificate writes a certificate of this machine and its key.
 func certificate(t *testing.T) (cert, key string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -117,6 +147,52 @@ func certificate(t *testing.T) (cert, key string) {
 	return cert, key
 }
 
+// naming is the URL of a server that stands before another one and names an address in its first line.
+func naming(t *testing.T, before, address string) (url string) {
+	scheme, host, _ := strings.Cut(before, "://")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", host)
+			if !assert.NoError(t, err) {
+				return
+			}
+			r := bufio.NewReader(server)
+			line, err := r.ReadString('\n')
+			assert.NoError(t, err)
+			fmt.Fprint(client, strings.Replace(line, "{", fmt.Sprintf(`{"connect_urls":[%q],`, address), 1))
+			go io.Copy(server, client)
+			go io.Copy(client, r)
+		}
+	}()
+	return scheme + "://" + listener.Addr().String()
+}
+
+// TestOtherServers: what is no server of a cluster is said, and no address that a server names is called: it could be
+// another machine's, without TLS.
+func TestOtherServers(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	_, err = Connect(context.Background(), Config{URL: "nats://" + address})
+	assert.EqualError(t, err, "nats://"+address+": no server answers there")
+
+	x := connect(t, naming(t, serve(t, Serving{}), "farm.example:4222"))
+	assert.Empty(t, x.conn.DiscoveredServers())
+	cert, key := certificate(t)
+	x, err = Connect(context.Background(), Config{URL: naming(t, serve(t, Serving{Cert: cert, Key: key}), "farm.example:4222"), CA: cert})
+	require.NoError(t, err)
+	defer x.Close()
+	assert.Equal(t, []string{"tls://farm.example:4222"}, x.conn.DiscoveredServers(), "by TLS")
+}
+
 // TestTLS: by the token and the authority alone.
 func TestTLS(t *testing.T) {
 	cert, key := certificate(t)
@@ -131,7 +207,7 @@ func TestTLS(t *testing.T) {
 	x, err := Connect(context.Background(), Config{URL: "tls://hush@" + host, CA: cert})
 	require.NoError(t, err)
 	defer x.Close()
-	got, err := cells.Answer(context.Background(), x.Store(context.Background()), cells.KeyOf("q"), cells.Any[int], func() (int, error) { return 3, nil })
+	got, err := cells.Answer(context.Background(), x.Store(context.Background(), silent), cells.KeyOf("q"), cells.Any[int], func() (int, error) { return 3, nil })
 	require.NoError(t, err)
 	assert.Equal(t, 3, got)
 }
@@ -143,7 +219,7 @@ func TestStore(t *testing.T) {
 	var all sync.WaitGroup
 	const processes, questions = 4, 12
 	for range processes {
-		s := connect(t, url).Store(context.Background())
+		s := connect(t, url).Store(context.Background(), silent)
 		all.Go(func() {
 			for q := range questions {
 				got, err := cells.Answer(context.Background(), s, cells.KeyOf(q), cells.Any[float64], func() (float64, error) { computed.Add(1); return float64(q) / 3, nil })
@@ -156,14 +232,14 @@ func TestStore(t *testing.T) {
 	assert.EqualValues(t, questions, computed.Load())
 
 	a, b := connect(t, url), connect(t, url)
-	release, ok, err := a.Store(context.Background()).Claim(cells.Key{1})
+	release, ok, err := a.Store(context.Background(), silent).Claim(cells.Key{1})
 	require.NoError(t, err)
 	require.True(t, ok)
-	_, ok, err = b.Store(context.Background()).Claim(cells.Key{1})
+	_, ok, err = b.Store(context.Background(), silent).Claim(cells.Key{1})
 	require.NoError(t, err)
 	assert.False(t, ok)
 	release()
-	release, ok, err = b.Store(context.Background()).Claim(cells.Key{1})
+	release, ok, err = b.Store(context.Background(), silent).Claim(cells.Key{1})
 	require.NoError(t, err)
 	assert.True(t, ok)
 	release()
@@ -171,14 +247,81 @@ func TestStore(t *testing.T) {
 	other, err := Connect(context.Background(), Config{URL: url, Name: "other"})
 	require.NoError(t, err)
 	defer other.Close()
-	_, ok, err = cells.Have(other.Store(context.Background()), cells.KeyOf(1), cells.Any[float64])
+	_, ok, err = cells.Have(other.Store(context.Background(), silent), cells.KeyOf(1), cells.Any[float64])
 	require.NoError(t, err)
 	assert.False(t, ok, "buckets of another name")
 
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
-	_, _, err = a.Store(ctx).Get(cells.Key{2})
+	_, _, err = a.Store(ctx, silent).Get(cells.Key{2})
 	assert.ErrorContains(t, err, Public(url))
+}
+
+// TestOutages: a search goes on where its cluster is away, and with it when it is back; its workers wait.
+func TestOutages(t *testing.T) {
+	dir := t.TempDir()
+	start := func(listen string) (url string, stop func()) {
+		ctx, cancel := context.WithCancel(context.Background())
+		ready, ended := make(chan string, 1), make(chan error, 1)
+		go func() {
+			ended <- Serve(ctx, Serving{Listen: listen, Dir: dir}, func(url string) { ready <- url })
+		}()
+		select {
+		case url = <-ready:
+		case err := <-ended:
+			require.NoError(t, err)
+		}
+		return url, func() { cancel(); assert.NoError(t, <-ended) }
+	}
+	url, stop := start("127.0.0.1:0")
+	var mu sync.Mutex
+	var said []string
+	say := func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		said = append(said, fmt.Sprintf(format, args...))
+	}
+	has := func(text string) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Contains(said, text)
+		}
+	}
+	x := connect(t, url)
+	s := x.Store(context.Background(), say)
+	ask := func(q, answer int) int {
+		from := time.Now()
+		got, err := cells.Answer(context.Background(), s, cells.KeyOf(q), cells.Any[int], func() (int, error) { return answer, nil })
+		require.NoError(t, err)
+		require.Less(t, time.Since(from), patience/2)
+		return got
+	}
+	assert.Equal(t, 1, ask(1, 1))
+	release, ok, err := s.Claim(cells.Key{1})
+	require.NoError(t, err)
+	require.True(t, ok)
+	ctx, cancel := context.WithCancel(context.Background())
+	worked := make(chan error, 1)
+	w := connect(t, url)
+	go func() { worked <- w.Work(ctx, 0, say, nil) }()
+	stop()
+	require.Eventually(t, func() bool { return !x.conn.IsConnected() }, time.Minute, time.Millisecond)
+	assert.Equal(t, 5, ask(1, 5), "computed again")
+	assert.Equal(t, 2, ask(2, 2))
+	release()
+	require.Eventually(t, has(url+": no server answers there; the search goes on without it"), time.Minute, time.Millisecond)
+	_, stop = start(strings.TrimPrefix(url, "nats://"))
+	defer stop()
+	require.Eventually(t, x.conn.IsConnected, time.Minute, time.Millisecond)
+	assert.Equal(t, 1, ask(1, 5), "the cluster has it")
+	assert.Equal(t, 3, ask(2, 3), "it never had that")
+	require.Eventually(t, has(url+": answers again"), time.Minute, time.Millisecond)
+	cancel()
+	require.NoError(t, <-worked)
+	mu.Lock()
+	defer mu.Unlock()
+	assert.LessOrEqual(t, len(said), 3, said)
 }
 
 // TestLeases: what a process that was killed has in hand is void after a lease.
@@ -190,11 +333,11 @@ func TestLeases(t *testing.T) {
 	a, b := connect(t, url), connect(t, url)
 	_, err := a.claims.Create(context.Background(), cells.Key{1}.String(), nil) // which nobody renews
 	require.NoError(t, err)
-	_, ok, err := a.Store(context.Background()).Claim(cells.Key{2})
+	_, ok, err := a.Store(context.Background(), silent).Claim(cells.Key{2})
 	require.NoError(t, err)
 	require.True(t, ok)
 	claims := func(k cells.Key) bool {
-		_, ok, err := b.Store(context.Background()).Claim(k)
+		_, ok, err := b.Store(context.Background(), silent).Claim(k)
 		require.NoError(t, err)
 		return ok
 	}
@@ -221,7 +364,7 @@ func TestJobs(t *testing.T) {
 	}
 	began, worked := make(chan string, 10), make(chan error, 1)
 	go func() {
-		worked <- w.Work(ctx, func(format string, args ...any) {
+		worked <- w.Work(ctx, 1<<22, func(format string, args ...any) {
 			mu.Lock()
 			defer mu.Unlock()
 			said = append(said, fmt.Sprintf(format, args...))
@@ -267,6 +410,18 @@ func TestJobs(t *testing.T) {
 	_, err = x.jobs.Put(context.Background(), "forged", fmt.Appendf(nil, `{"version":%q,"arch":%q,"blobs":{"y":"abc"}}`, thisVersion, thisArch))
 	require.NoError(t, err)
 	require.Eventually(t, has("a blob is not what its name says"), time.Minute, time.Millisecond)
+	end, err = x.Publish(context.Background(), json.RawMessage(`{"a":"heavy"}`), map[string][]byte{"a": large, "b": large[1:]})
+	require.NoError(t, err)
+	defer end()
+	require.Eventually(t, has("-mem has 1194304 left"), time.Minute, time.Millisecond)
+	many := map[string][]byte{}
+	for i := range 100 {
+		many[fmt.Sprint(i)] = nil
+	}
+	end, err = x.Publish(context.Background(), json.RawMessage(`{"a":"many"}`), many)
+	require.NoError(t, err)
+	defer end()
+	require.Eventually(t, has("has 100 blobs"), time.Minute, time.Millisecond)
 	stop()
 	require.NoError(t, <-worked)
 	assert.Empty(t, began)

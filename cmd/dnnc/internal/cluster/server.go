@@ -5,11 +5,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/dnnc/dnnc/runtime/replace"
 )
 
 // Serving is a server of one machine, for tests and small groups.
@@ -18,6 +24,33 @@ type Serving struct {
 	Dir       string // in which buckets lie
 	Cert, Key string // files of TLS, without which it listens on this machine alone
 	Token     string // that others must name in their URL, tls://TOKEN@host; "" of none
+}
+
+const tokenRunes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~-"
+
+// own makes a folder the one of this process: two servers would write each other's files.
+func own(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, reason(err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "dnnc-cluster"), os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, reason(err)
+	}
+	if !replace.Lock(f) {
+		f.Close()
+		return nil, errors.New("another server has the folder")
+	}
+	return func() { f.Close() }, nil
+}
+
+// reason is an error without the name of the file.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
 
 // Serve runs a server until ctx ends; ready is told its URL.
@@ -47,6 +80,14 @@ func Serve(ctx context.Context, s Serving, ready func(url string)) error {
 	} else if err := isSafe("nats://" + s.Listen); err != nil {
 		return fmt.Errorf("%s is seen by other machines: a certificate and its key are needed", s.Listen)
 	}
+	if strings.ContainsFunc(s.Token, func(r rune) bool { return !strings.ContainsRune(tokenRunes, r) }) {
+		return errors.New("a token is one word of letters, digits, ., _, ~ and -, as URLs have them")
+	}
+	unlock, err := own(s.Dir)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Dir, err)
+	}
+	defer unlock()
 	free, err := net.Listen("tcp", s.Listen) // the server itself tries for long, and does not say why
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -102,7 +103,8 @@ func (b *build) clustered(o Options, messages io.Writer) (*Result, error) {
 		return nil, offline(err)
 	}
 	defer x.Close()
-	o.Answers = &counted{Store: x.Store(b.ctx), recheck: o.Recheck}
+	say := func(format string, args ...any) { fmt.Fprintf(messages, "-cluster: "+format+"\n", args...) }
+	o.Answers = &counted{Store: x.Store(b.ctx, say), recheck: o.Recheck}
 	var end func()
 	o.Offer = func(words json.RawMessage, blobs map[string][]byte) (err error) {
 		if end, err = x.Publish(b.ctx, words, blobs); err != nil {

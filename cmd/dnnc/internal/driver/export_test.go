@@ -13,8 +13,13 @@ func Config(o *Options) (dnnc.Config, error) { return o.config() }
 
 // Take searches a job over a folder, and counts the answers.
 func Take(words json.RawMessage, blobs map[string][]byte, store string) (computed, taken int64, err error) {
+	return TakeWithin(context.Background(), words, blobs, store)
+}
+
+// TakeWithin is Take for a time.
+func TakeWithin(ctx context.Context, words json.RawMessage, blobs map[string][]byte, store string) (computed, taken int64, err error) {
 	s := &counted{Store: &folder{dir: store}}
-	err = take(context.Background(), words, blobs, s, 0)
+	err = take(ctx, words, blobs, s, 0)
 	return s.computed.Load(), s.taken.Load(), err
 }
 
@@ -27,6 +32,9 @@ func Packed(b data.Batch) (data.Batch, int, error) {
 	b, err = unpack(text)
 	return b, len(text), err
 }
+
+// Pack writes images of a job.
+func Pack(b data.Batch) ([]byte, error) { return pack(b) }
 
 // Unpack reads images of a job.
 func Unpack(text []byte) (data.Batch, error) { return unpack(text) }

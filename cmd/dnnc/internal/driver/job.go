@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -71,8 +72,14 @@ func (r *Result) offer(o Options) (words json.RawMessage, blobs map[string][]byt
 	return words, map[string][]byte{theNetwork: d.Text, d.TensorsName: tensors.Bytes(), theImages: packed}, err
 }
 
-// take searches a job over a store, for as long as the job lasts.
-func take(ctx context.Context, text json.RawMessage, blobs map[string][]byte, store cells.Store, memory int) error {
+// take searches a job over a store, for as long as the job lasts. A job that finds a fault of dnnc does not end the worker:
+// it would come again, and to every other worker, too.
+func take(ctx context.Context, text json.RawMessage, blobs map[string][]byte, store cells.Store, memory int) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("internal error: %v\n%s", r, debug.Stack())
+		}
+	}()
 	var w searching
 	if err := json.Unmarshal(text, &w); err != nil {
 		return err
@@ -189,8 +196,8 @@ func workFor(ctx context.Context, o Options, out io.Writer) error {
 	defer x.Close()
 	say := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
 	say("waits for searches at %s", cluster.Public(o.Cluster))
-	return x.Work(ctx, say, func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error {
-		s := &counted{Store: x.Store(ctx)}
+	return x.Work(ctx, uint64((&pass.Env{MaxMemory: o.Memory}).Memory()), say, func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error {
+		s := &counted{Store: x.Store(ctx, say)}
 		err := take(ctx, words, blobs, s, o.Memory)
 		say("computed %d answers, took %d", s.computed.Load(), s.taken.Load())
 		return err

@@ -5,19 +5,24 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -162,4 +167,88 @@ func TestClusters(t *testing.T) {
 		assert.Contains(t, string(out), "in place of -store and -workers")
 	}
 	assert.NoFileExists(t, path("x.dnn"))
+}
+
+// TestForgedJobs: whatever a job says, a worker that takes it ends with an answer or an error.
+func TestForgedJobs(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	dir := t.TempDir()
+	o := driver.Defaults()
+	o.Input, o.Calib, o.Target, o.Level, o.Images, o.Errors = path("classes.dnn"), path("labelled.npz"), "x86_64", "robust", 24, "gaussian=0.1"
+	o.Budget.Bits, o.Formats = 3, []string{"odd1", "odd3"}
+	o.Output, o.Emit, o.StopAfter = filepath.Join(dir, "net.dnn"), []string{"ir"}, "robust"
+	var words map[string]json.RawMessage
+	var good map[string][]byte
+	o.Offer = func(w json.RawMessage, b map[string][]byte) error { good = b; return json.Unmarshal(w, &words) }
+	require.NoError(t, driver.Build(context.Background(), o, io.Discard, io.Discard))
+	images, err := driver.Unpack(good["images"])
+	require.NoError(t, err)
+	take := func(what string, words map[string]json.RawMessage, blobs map[string][]byte) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		text, err := json.Marshal(words)
+		require.NoError(t, err)
+		from := time.Now()
+		_, _, err = driver.TakeWithin(ctx, text, blobs, t.TempDir())
+		var broken *pass.Error
+		assert.False(t, errors.As(err, &broken) || err != nil && strings.Contains(err.Error(), "internal error"), "%s: %v", what, err)
+		assert.Less(t, time.Since(from), 10*time.Second, what)
+	}
+	values := []string{"null", "-1", "0", "1", "1e18", "1e300", `""`, `"x"`, `"1"`, "true", "{}", "[]", `["odd1"]`, `[1]`, `[-5]`, `{"conv":1}`, `{"conv":99}`, `{"Bits":-1}`, `{"Bits":1e-300}`, `{"Bytes":1}`, `{"Keep":5}`, `{"Retention":2}`}
+	step := dnnctest.Repeats(8, 1) // of all, one in eight without DNNC_FULL
+	for at, name := range slices.Sorted(maps.Keys(words)) {
+		for i, v := range values {
+			if (at+i)%step != 0 {
+				continue
+			}
+			forged := maps.Clone(words)
+			forged[name] = json.RawMessage(v)
+			take(name+": "+v, forged, good)
+		}
+	}
+	for what, change := range map[string]func(b *data.Batch){
+		"no images":        func(b *data.Batch) { b.N, b.X, b.Labels = 0, nil, nil },
+		"one image":        func(b *data.Batch) { *b = b.Slice(0, 1) },
+		"no labels":        func(b *data.Batch) { b.Labels = nil },
+		"few labels":       func(b *data.Batch) { b.Labels = b.Labels[:3] },
+		"many labels":      func(b *data.Batch) { b.Labels = append(slices.Clone(b.Labels), b.Labels...) },
+		"labels beyond":    func(b *data.Batch) { b.Labels = slices.Clone(b.Labels); b.Labels[0] = 1 << 40 },
+		"labels below":     func(b *data.Batch) { b.Labels = slices.Clone(b.Labels); b.Labels[1] = -7 },
+		"another shape":    func(b *data.Batch) { b.Shape = []int{64} },
+		"of other size":    func(b *data.Batch) { b.Shape, b.X = []int{1, 4, 8}, b.X[:len(b.X)/2] },
+		"no shape":         func(b *data.Batch) { b.Shape = nil; b.Others = 64 },
+		"shapes below 0":   func(b *data.Batch) { b.Shape = []int{-1, -8, 8} },
+		"shapes that wrap": func(b *data.Batch) { b.Shape = []int{1 << 32, 1 << 32, 1}; b.N, b.X = 5, nil },
+		"others":           func(b *data.Batch) { b.Shape, b.Others = []int{1, 4, 8}, 32 },
+		"others below 0":   func(b *data.Batch) { b.Others = -64; b.X = nil },
+		"NaN":              func(b *data.Batch) { b.X = slices.Clone(b.X); b.X[5] = float32(math.NaN()) },
+		"all NaN":          func(b *data.Batch) { b.X = slices.Repeat([]float32{float32(math.NaN())}, len(b.X)) },
+		"infinite":         func(b *data.Batch) { b.X = slices.Repeat([]float32{float32(math.Inf(1))}, len(b.X)) },
+		"large":            func(b *data.Batch) { b.X = slices.Repeat([]float32{3e38}, len(b.X)) },
+		"levels":           func(b *data.Batch) { b.Levels = true },
+		"places":           func(b *data.Batch) { b.Places = []string{"x"} },
+		"at":               func(b *data.Batch) { b.At = []int{-1} },
+		"at beyond":        func(b *data.Batch) { b.At = slices.Repeat([]int{1 << 50}, b.N) },
+	} {
+		b := images
+		change(&b)
+		packed, err := driver.Pack(b)
+		require.NoError(t, err)
+		blobs := maps.Clone(good)
+		blobs["images"] = packed
+		take(what, words, blobs)
+	}
+	for name, content := range good {
+		for _, raw := range [][]byte{nil, content[:len(content)/2], bytes.Repeat([]byte("a"), 100)} {
+			blobs := maps.Clone(good)
+			blobs[name] = raw
+			take(name, words, blobs)
+		}
+	}
+	for _, name := range []string{"", ".", "..", "../x", "/x", "a/b", "\x00", strings.Repeat("a", 5000)} {
+		blobs := maps.Clone(good)
+		blobs[name] = []byte("x")
+		take(name, words, blobs)
+	}
 }
