@@ -67,9 +67,9 @@ func (f *Frontier) KeepsAll() bool { return f.always != nil }
 // Ran is the operations that have run, each counted for each image.
 func (f *Frontier) Ran() int { return f.ran }
 
-// Held is the last place up to one whose values are kept: what begins at that one is computed from
+// held is the last place up to one whose values are kept: what begins at that one is computed from
 // there.
-func (f *Frontier) Held(place int) int {
+func (f *Frontier) held(place int) int {
 	for !f.KeepsAll() && place > 0 && f.n*f.bytes[place] > f.limit {
 		place--
 	}
@@ -78,7 +78,7 @@ func (f *Frontier) Held(place int) int {
 
 // Images is how many images Values gives at a time at most.
 func (f *Frontier) Images(place int) int {
-	if f.Held(place) == place {
+	if f.held(place) == place {
 		return f.n
 	}
 	return min(max(f.limit/f.bytes[place], fewest), f.n)
@@ -88,7 +88,7 @@ func (f *Frontier) Images(place int) int {
 // NewFrontier, or one that differs from it where the frontier has not come to yet. They are
 // shared: who reads them does not write to them.
 func (f *Frontier) Values(ctx context.Context, prog *Float, place, first, count int) (Tensors[float32], error) {
-	held := f.Held(place)
+	held := f.held(place)
 	if held < f.at && !f.KeepsAll() {
 		f.restart()
 	}

@@ -5,8 +5,11 @@ package markers
 import (
 	"bytes"
 	"fmt"
-	"os"
+	"io"
 	"slices"
+
+	"github.com/dnnc/dnnc/runtime/input"
+	"github.com/dnnc/dnnc/runtime/replace"
 )
 
 // Replace puts content between the lines begin and end of a text, with an empty line
@@ -20,14 +23,20 @@ func Replace(text []byte, begin, end, content string) ([]byte, error) {
 	return slices.Concat(head, []byte(begin+"\n\n"+content+"\n"+end), tail), nil
 }
 
-// Refresh is Replace of a file.
+// most is the bytes of a document at most.
+const most = 1 << 24
+
+// Refresh is Replace of a file, which is replaced as a whole or not at all.
 func Refresh(path, begin, end, content string) error {
-	text, err := os.ReadFile(path)
+	text, err := input.Read(path, most)
 	if err != nil {
 		return err
 	}
 	if text, err = Replace(text, begin, end, content); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return os.WriteFile(path, text, 0o644)
+	return replace.With(path, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
 }

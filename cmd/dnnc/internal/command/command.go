@@ -155,7 +155,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(processor.Names(), " "))
 		return BadUsage
 	}
-	o.Inputs, o.Responses, o.Words = files, responses, args
+	o.Inputs, o.Responses, o.Sharing.Words = files, responses, args
 	o.Soon, o.Ready = ctrlC.soon, func() { ctrlC.ready.Store(true) }
 	if len(files) > 0 {
 		o.Input = files[0]

@@ -160,38 +160,38 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("ram", "upper bound on the arena in bytes, as `24KiB`, checked when kernels are selected; free: none, where -O robust keeps to int8's if kernels can", ram(&o.Budget))
 	fs.Func("mem", "upper bound on memory beyond the files that are read in place, as `4GiB`, its default; what does not fit is computed again, or refused with the bytes that it takes", size(&o.Memory))
 	fs.StringVar(&o.Checkpoint, "checkpoint", "", "keep what a search measures in this `file`, and go on from it")
-	fs.StringVar(&o.Store, "store", "", "keep all that a search measures in this `folder`, and take from it what any search has measured; others that search at the same time share it")
+	fs.StringVar(&o.Sharing.Store, "store", "", "keep all that a search measures in this `folder`, and take from it what any search has measured; others that search at the same time share it")
 	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
 	fs.Var(duration{&o.Time}, "time", "of -search qstar, which goes on for this `time`: 10s; Ctrl-C ends it, too, and ships the best so far")
 }
 
 // rechecking is of answers that others have computed.
 func rechecking(fs *flag.FlagSet, o *driver.Options) {
-	fs.Func("recheck", "compute this `share` of the answers of -store or -cluster again, 0.01 is one in a hundred, and end where one differs", share(&o.Recheck))
+	fs.Func("recheck", "compute this `share` of the answers of -store or -cluster again, 0.01 is one in a hundred, and end where one differs", share(&o.Sharing.Recheck))
 }
 
 // clustering is how a cluster is reached.
 func clustering(fs *flag.FlagSet, o *driver.Options) {
-	fs.StringVar(&o.Cluster, "cluster", "", "search with the workers of this NATS server, a `URL`: nats://127.0.0.1:4222 on this machine, tls://HOST:4222 elsewhere")
-	fs.StringVar(&o.Credentials, "credentials", "", "the `file` of a user's credentials for -cluster")
-	fs.StringVar(&o.CA, "tls-ca", "", "the `file` of the authority that certifies the server of -cluster, where the system does not know it")
-	fs.StringVar(&o.ClusterName, "cluster-name", "", "first part of the names of the buckets that -cluster keeps, a `name` (default dnnc)")
+	fs.StringVar(&o.Sharing.Cluster.URL, "cluster", "", "search with the workers of this NATS server, a `URL`: nats://127.0.0.1:4222 on this machine, tls://HOST:4222 elsewhere")
+	fs.StringVar(&o.Sharing.Cluster.Credentials, "credentials", "", "the `file` of a user's credentials for -cluster")
+	fs.StringVar(&o.Sharing.Cluster.CA, "tls-ca", "", "the `file` of the authority that certifies the server of -cluster, where the system does not know it")
+	fs.StringVar(&o.Sharing.Cluster.Name, "cluster-name", "", "first part of the names of the buckets that -cluster keeps, a `name` (default dnnc)")
 }
 
 // serving is of the server of a cluster.
 func serving(fs *flag.FlagSet, o *driver.Options) {
-	fs.StringVar(&o.Dir, "dir", "", "the `folder` of the server's buckets")
-	o.Listen = "127.0.0.1:4222"
-	fs.StringVar(&o.Listen, "listen", o.Listen, "the `address` that it listens at; one that other machines see needs -tls-cert and -tls-key")
-	fs.StringVar(&o.Token, "token", "", "a `file` whose line others name in their URL, tls://LINE@HOST:4222; needed where other machines see the server")
-	fs.StringVar(&o.Cert, "tls-cert", "", "the `file` of the server's certificate")
-	fs.StringVar(&o.Key, "tls-key", "", "the `file` of its key")
+	fs.StringVar(&o.Server.Dir, "dir", "", "the `folder` of the server's buckets")
+	o.Server.Listen = "127.0.0.1:4222"
+	fs.StringVar(&o.Server.Listen, "listen", o.Server.Listen, "the `address` that it listens at; one that other machines see needs -tls-cert and -tls-key")
+	fs.StringVar(&o.Server.TokenFile, "token", "", "a `file` whose line others name in their URL, tls://LINE@HOST:4222; needed where other machines see the server")
+	fs.StringVar(&o.Server.Cert, "tls-cert", "", "the `file` of the server's certificate")
+	fs.StringVar(&o.Server.Key, "tls-key", "", "the `file` of its key")
 }
 
 // sharing is of searches by several processes.
 func sharing(fs *flag.FlagSet, o *driver.Options) {
-	o.Workers = 1
-	fs.Var(whole[int]{&o.Workers, 1}, "workers", "`number` of processes that search, this one among them, over the folder of -store or one for the time; -mem is for all together, and the result has the same bytes")
+	o.Sharing.Workers = 1
+	fs.Var(whole[int]{&o.Sharing.Workers, 1}, "workers", "`number` of processes that search, this one among them, over the folder of -store or one for the time; -mem is for all together, and the result has the same bytes")
 }
 
 // tuning is how the quantized network is moved towards the float network.

@@ -82,7 +82,7 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 
 // search compiles the network, with other processes where the options say so.
 func (b *build) search(o Options, messages io.Writer) (*Result, error) {
-	if o.Cluster != "" {
+	if o.Sharing.Cluster.URL != "" {
 		return b.clustered(o, messages)
 	}
 	restore, err := o.split()
@@ -95,18 +95,18 @@ func (b *build) search(o Options, messages io.Writer) (*Result, error) {
 
 // clustered compiles the network over a cluster, to which it offers the search.
 func (b *build) clustered(o Options, messages io.Writer) (*Result, error) {
-	if o.Store != "" || o.Workers > 1 {
-		return nil, diag.New(diag.Pos{}, diag.BadValue, "-cluster keeps the answers itself, and its workers are other commands").WithHelp("dnnc worker -cluster %s, here and elsewhere, in place of -store and -workers", cluster.Public(o.Cluster))
+	if o.Sharing.Store != "" || o.Sharing.Workers > 1 {
+		return nil, diag.New(diag.Pos{}, diag.BadValue, "-cluster keeps the answers itself, and its workers are other commands").WithHelp("dnnc worker -cluster %s, here and elsewhere, in place of -store and -workers", cluster.Public(o.Sharing.Cluster.URL))
 	}
-	x, err := cluster.Connect(b.ctx, o.joined())
+	x, err := cluster.Connect(b.ctx, o.Sharing.Cluster)
 	if err != nil {
 		return nil, offline(err)
 	}
 	defer x.Close()
 	say := func(format string, args ...any) { fmt.Fprintf(messages, "-cluster: "+format+"\n", args...) }
-	o.Answers = &counted{Store: x.Store(b.ctx, say), recheck: o.Recheck}
+	o.Sharing.Answers = &counted{Store: x.Store(b.ctx, say), recheck: o.Sharing.Recheck}
 	var end func()
-	o.Offer = func(words json.RawMessage, blobs map[string][]byte) (err error) {
+	o.Sharing.Offer = func(words json.RawMessage, blobs map[string][]byte) (err error) {
 		if end, err = x.Publish(b.ctx, words, blobs); err != nil {
 			return offline(err)
 		}

@@ -180,12 +180,12 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 				return err
 			}
 		}
-		if p.Name == passes.Widened && o.Offer != nil && r.build.Searches() {
+		if p.Name == passes.Widened && o.Sharing.Offer != nil && r.build.Searches() {
 			words, blobs, err := r.offer(o)
 			if err != nil {
 				return err
 			}
-			if err := o.Offer(words, blobs); err != nil {
+			if err := o.Sharing.Offer(words, blobs); err != nil {
 				return err
 			}
 		}
@@ -200,7 +200,7 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 	if err := r.sameImages(o); err != nil {
 		return nil, err
 	}
-	if r.build.Searches() && o.Workers > 1 {
+	if r.build.Searches() && o.Sharing.Workers > 1 {
 		stop, err := startWorkers(ctx, o, messages)
 		if err != nil {
 			return nil, err
@@ -229,7 +229,7 @@ func begin(o Options, m *ir.Module, c dnnc.Config, messages io.Writer) (r *Resul
 		r.Tensors = append(r.Tensors, f.Path)
 	}
 	r.calibration(o, &c)
-	if o.Offer != nil {
+	if o.Sharing.Offer != nil {
 		load := c.Calibration
 		c.Calibration = func(n int) (b data.Batch, err error) {
 			b, err = load(n)

@@ -126,7 +126,7 @@ func (o *Options) Files() *Files {
 		f.Writes(out.role, out.path)
 	}
 	f.Makes("-record", o.Record)
-	f.Makes("-store", o.Store)
+	f.Makes("-store", o.Sharing.Store)
 	return f
 }
 

@@ -177,11 +177,6 @@ func unpack(text []byte) (data.Batch, error) {
 	return p.Batch, nil
 }
 
-// joined are the options of a cluster.
-func (o *Options) joined() cluster.Config {
-	return cluster.Config{URL: o.Cluster, Credentials: o.Credentials, CA: o.CA, Name: o.ClusterName}
-}
-
 // offline is an error of a cluster as a diagnostic.
 func offline(err error) error {
 	return diag.New(diag.Pos{}, diag.BadValue, "-cluster: %v", err)
@@ -189,13 +184,13 @@ func offline(err error) error {
 
 // workFor takes part in the searches of a cluster until it is interrupted.
 func workFor(ctx context.Context, o Options, out io.Writer) error {
-	x, err := cluster.Connect(ctx, o.joined())
+	x, err := cluster.Connect(ctx, o.Sharing.Cluster)
 	if err != nil {
 		return offline(err)
 	}
 	defer x.Close()
 	say := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
-	say("waits for searches at %s", cluster.Public(o.Cluster))
+	say("waits for searches at %s", cluster.Public(o.Sharing.Cluster.URL))
 	return x.Work(ctx, uint64((&pass.Env{MaxMemory: o.Memory}).Memory()), say, func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error {
 		s := &counted{Store: x.Store(ctx, say)}
 		err := take(ctx, words, blobs, s, o.Memory)
@@ -206,17 +201,17 @@ func workFor(ctx context.Context, o Options, out io.Writer) error {
 
 // Serve runs a server for a cluster until it is interrupted.
 func Serve(ctx context.Context, o Options, out io.Writer) error {
-	if o.Dir == "" {
+	if o.Server.Dir == "" {
 		return diag.New(diag.Pos{}, diag.BadValue, "-dir names the folder of the server's buckets").WithHelp("dnnc cluster -dir DIR")
 	}
-	s := cluster.Serving{Listen: o.Listen, Dir: o.Dir, Cert: o.Cert, Key: o.Key}
-	if o.Token != "" {
-		text, err := input.Read(o.Token, 1<<12)
+	s := o.Server.Serving
+	if o.Server.TokenFile != "" {
+		text, err := input.Read(o.Server.TokenFile, 1<<12)
 		if err != nil {
 			return diag.New(diag.Pos{}, diag.BadFile, "-token: %v", err)
 		}
 		if s.Token = strings.TrimSpace(string(text)); s.Token == "" {
-			return diag.New(diag.Pos{File: o.Token}, diag.BadFile, "the token is empty")
+			return diag.New(diag.Pos{File: o.Server.TokenFile}, diag.BadFile, "the token is empty")
 		}
 	}
 	err := cluster.Serve(ctx, s, func(url string) {

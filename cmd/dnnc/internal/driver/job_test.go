@@ -61,15 +61,15 @@ func TestJobsAskTheSameQuestions(t *testing.T) {
 			o := driver.Defaults()
 			o.Target, o.Level, o.Images, o.Errors, o.Seed = "x86_64", "robust", 40, "gaussian=0.1", 3
 			o.Budget.Bits, o.Formats = 3, []string{"odd1", "odd3", "odd5", "vec4x16"}
-			o.Output, o.Emit, o.StopAfter, o.Store = filepath.Join(dir, "net.dnn"), []string{"ir"}, "robust", filepath.Join(dir, "store")
+			o.Output, o.Emit, o.StopAfter, o.Sharing.Store = filepath.Join(dir, "net.dnn"), []string{"ir"}, "robust", filepath.Join(dir, "store")
 			o.Budget.FreeCycles, o.Budget.FreeRAM = true, true
 			set(&o)
 			var words json.RawMessage
 			var blobs map[string][]byte
-			o.Offer = func(w json.RawMessage, b map[string][]byte) error { words, blobs = w, b; return nil }
+			o.Sharing.Offer = func(w json.RawMessage, b map[string][]byte) error { words, blobs = w, b; return nil }
 			require.NoError(t, driver.Build(context.Background(), o, io.Discard, io.Discard))
 			require.NotEmpty(t, words)
-			computed, taken, err := driver.Take(words, blobs, o.Store)
+			computed, taken, err := driver.Take(words, blobs, o.Sharing.Store)
 			require.NoError(t, err)
 			assert.Zero(t, computed)
 			assert.Positive(t, taken)
@@ -179,7 +179,7 @@ func TestForgedJobs(t *testing.T) {
 	o.Output, o.Emit, o.StopAfter = filepath.Join(dir, "net.dnn"), []string{"ir"}, "robust"
 	var words map[string]json.RawMessage
 	var good map[string][]byte
-	o.Offer = func(w json.RawMessage, b map[string][]byte) error { good = b; return json.Unmarshal(w, &words) }
+	o.Sharing.Offer = func(w json.RawMessage, b map[string][]byte) error { good = b; return json.Unmarshal(w, &words) }
 	require.NoError(t, driver.Build(context.Background(), o, io.Discard, io.Discard))
 	images, err := driver.Unpack(good["images"])
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/cluster"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/inspect"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
@@ -42,14 +43,8 @@ type Options struct {
 	Fix, Formats                          []string
 	Budget                                pass.Budget
 	Search, Objective, Checkpoint         string
-	Store                                 string                                                     // folder of answers that searches share; "" for none
-	Answers                               cells.Store                                                // that are shared by a cluster; nil of none
-	Offer                                 func(words json.RawMessage, blobs map[string][]byte) error // a search to that cluster
-	Cluster, Credentials, CA, ClusterName string                                                     // URL of one, file of a user's credentials, first part of its buckets' names
-	Listen, Dir, Cert, Key, Token         string                                                     // of the server of a cluster
-	Recheck                               float64                                                    // share of answers that are computed again
-	Workers                               int                                                        // processes that search, this one among them; 0 and 1 are this one alone
-	Words                                 []string                                                   // of the command, for processes that search with it
+	Sharing                               Sharing
+	Server                                Server
 	MinBits, MaxBits                      float64
 	Time                                  time.Duration   // of a search; 0 is its own measure
 	Soon                                  context.Context // done when the user wants what there is; nil is never
@@ -100,6 +95,24 @@ type Options struct {
 	Warnings *Warnings // of the command; nil prints each
 
 	Model
+}
+
+// Sharing is how a search shares its answers.
+type Sharing struct {
+	Store   string         // folder of answers; "" for none
+	Workers int            // processes that search, this one among them; 0 and 1 are this one alone
+	Words   []string       // of the command, for processes that search with it
+	Cluster cluster.Config // without a URL there is none
+	Recheck float64        // share of answers that are computed again
+
+	Answers cells.Store                                                // of the cluster; nil of none
+	Offer   func(words json.RawMessage, blobs map[string][]byte) error // a search to it
+}
+
+// Server is that of a cluster.
+type Server struct {
+	cluster.Serving
+	TokenFile string // whose only line is the token
 }
 
 // Model is what the file of a model leaves open.
@@ -234,11 +247,11 @@ func (o *Options) values() (c dnnc.Config, err error) {
 		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, Judged: o.JudgedBy, Errors: o.Errors, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Tune: o.Tune, Fix: map[string]ir.Elem{},
 	}
-	if o.Store != "" {
-		c.Store = &counted{Store: &folder{dir: o.Store}, recheck: o.Recheck}
+	if o.Sharing.Store != "" {
+		c.Store = &counted{Store: &folder{dir: o.Sharing.Store}, recheck: o.Sharing.Recheck}
 	}
-	if o.Answers != nil {
-		c.Store = o.Answers
+	if o.Sharing.Answers != nil {
+		c.Store = o.Sharing.Answers
 	}
 	if err := c.Check(); err != nil {
 		return c, err

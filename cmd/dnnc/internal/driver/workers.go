@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/cluster"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes"
@@ -97,19 +98,19 @@ func (c *counted) Put(k cells.Key, answer []byte) error {
 // nothing else.
 func Work(ctx context.Context, o Options, out, messages io.Writer) error {
 	switch {
-	case o.Cluster != "" && (o.Input != "" || o.Store != ""):
-		return diag.New(diag.Pos{}, diag.BadValue, "a worker of -cluster gets network and data from builds, and has no -store").WithHelp("dnnc worker -cluster %s", o.Cluster)
-	case o.Cluster != "":
+	case o.Sharing.Cluster.URL != "" && (o.Input != "" || o.Sharing.Store != ""):
+		return diag.New(diag.Pos{}, diag.BadValue, "a worker of -cluster gets network and data from builds, and has no -store").WithHelp("dnnc worker -cluster %s", cluster.Public(o.Sharing.Cluster.URL))
+	case o.Sharing.Cluster.URL != "":
 		ctx, stop := withParent(ctx)
 		defer stop()
 		return workFor(ctx, o, out)
 	case o.Input == "" || o.Target == "":
 		return diag.New(diag.Pos{}, diag.BadValue, "dnnc worker needs the network and the flags of a build with -store, or a -cluster")
 	}
-	if o.Store == "" {
+	if o.Sharing.Store == "" {
 		return diag.New(diag.Pos{}, diag.BadValue, "dnnc worker shares a search by the folder of -store, which is not named").WithHelp("give the build and its workers the same -store")
 	}
-	if o.Workers > 1 {
+	if o.Sharing.Workers > 1 {
 		return diag.New(diag.Pos{}, diag.BadValue, "dnnc worker is one process, and -workers is of a build that starts more").WithHelp("leave -workers out")
 	}
 	// What comes after the search, and what is written, is the build's.
@@ -152,24 +153,24 @@ func withParent(ctx context.Context) (context.Context, func()) {
 
 // split gives each of the processes that will search its part of the machine: memory and cores. restore ends it.
 func (o *Options) split() (restore func(), err error) {
-	o.Workers = max(o.Workers, 1)
-	if o.Workers == 1 {
+	o.Sharing.Workers = max(o.Sharing.Workers, 1)
+	if o.Sharing.Workers == 1 {
 		return func() {}, nil
 	}
 	total := o.Memory
 	if total == 0 {
 		total = (&pass.Env{}).Memory()
 	}
-	o.Memory = total / o.Workers
+	o.Memory = total / o.Sharing.Workers
 	dir := ""
-	if o.Store == "" {
+	if o.Sharing.Store == "" {
 		if dir, err = os.MkdirTemp("", "dnnc-store-"); err != nil {
 			return nil, diag.New(diag.Pos{}, diag.BadOutput, "-workers: no folder for what they share: %v", err).WithHelp("-store names one")
 		}
-		o.Store = dir
+		o.Sharing.Store = dir
 	}
 	cores := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(max(1, cores/o.Workers))
+	runtime.GOMAXPROCS(max(1, cores/o.Sharing.Workers))
 	return func() {
 		runtime.GOMAXPROCS(cores)
 		if dir != "" {
@@ -185,11 +186,11 @@ func startWorkers(ctx context.Context, o Options, messages io.Writer) (stop func
 	if err != nil {
 		return nil, diag.New(diag.Pos{}, diag.BadValue, "-workers: %v", err)
 	}
-	words := slices.Concat([]string{"worker"}, o.Words, []string{"-workers", "1", "-store", o.Store, "-mem", strconv.Itoa(o.Memory)})
+	words := slices.Concat([]string{"worker"}, o.Sharing.Words, []string{"-workers", "1", "-store", o.Sharing.Store, "-mem", strconv.Itoa(o.Memory)})
 	ctx, end := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	var mu sync.Mutex
-	for range o.Workers - 1 {
+	for range o.Sharing.Workers - 1 {
 		var fault bytes.Buffer
 		c := exec.CommandContext(ctx, self, words...)
 		c.Stderr = &fault

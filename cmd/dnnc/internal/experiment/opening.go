@@ -6,11 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/internal/markers"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/disturb"
-	"github.com/dnnc/dnnc/runtime/input"
 )
 
 func namesOf(list []*analysis) string {
@@ -190,14 +188,10 @@ const (
 
 // refresh writes the summary into a document, RESULTS.md in this repository.
 func refresh(path string, d *document) error {
-	text, err := input.Read(path, maxText)
-	if err != nil {
-		return diag.New(diag.Pos{}, diag.BadFile, "-readme: %v", err)
-	}
 	content := strings.Join(slices.Concat(d.Opening, d.Warnings), "\n") + "\n\n" + d.Summary.markdown() + "\n" + d.Origin + ", " + d.Day + "; mean over the sizes that a method reaches, with the interval that holds 95 of 100 resamples.\n"
 	content = strings.NewReplacer("*", `\*`, "<", `\<`).Replace(content) // of Q*, and of names
-	if text, err = markers.Replace(text, begin, end, content); err != nil {
-		return diag.New(diag.Pos{}, diag.BadFile, "-readme %s: %v", path, err)
+	if err := markers.Refresh(path, begin, end, content); err != nil {
+		return diag.New(diag.Pos{}, diag.BadFile, "-readme: %v", err)
 	}
-	return driver.Replace(path, text)
+	return nil
 }
