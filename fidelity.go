@@ -117,7 +117,12 @@ func (r *Result) remedy(f *measure.Fidelity) string {
 	if worst := f.Worst(); worst != nil {
 		for _, n := range r.integers.Layers() {
 			if e := n.Const(ir.AttrWeight).Type.Elem; n.Name() == worst.Name && e.Kind != ir.I8 {
-				return fmt.Sprintf("most is lost in %s, whose weights are %s: %s, or a greater budget", n.Name(), e, quote.Flag("fix", n.Name()+"=8"))
+				lost := fmt.Sprintf("most is lost in %s, whose weights are %s", n.Name(), e)
+				if r.Config.Level == pass.Robust {
+					// It gave the layer few bits because the answers under errors need them elsewhere.
+					return lost + ": a greater budget, or -keep, which promises what answers under errors keep, lets the search give it more; -fix takes its bits from other layers, and the robust accuracy may fall"
+				}
+				return fmt.Sprintf("%s: %s, or a greater budget", lost, quote.Flag("fix", n.Name()+"=8"))
 			}
 		}
 	}

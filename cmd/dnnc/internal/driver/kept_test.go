@@ -47,7 +47,13 @@ func TestCompareKept(t *testing.T) {
 		var got []string
 		for _, w := range compareKept(k, c.labelled, false, &Scores{Float: score(c.float), Quantized: score(c.quantized), Labels: c.labels}) {
 			got = append(got, w.Name)
-			assert.Contains(t, w.Help, "labelled images that the network was not trained on", name)
+			if len(c.want) == 1 && w.Name == diag.LessOnData { // labelled images that it was not trained on were given
+				assert.Contains(t, w.Help, "-calib images drawn as those of -data are", name)
+				assert.NotContains(t, w.Help, "not trained on", name)
+				assert.Contains(t, w.Help, map[string]string{"below what was promised": "or ask for more: -keep 0.992", "below the estimate": "or a greater budget"}[name], name)
+			} else {
+				assert.Contains(t, w.Help, "labelled images that the network was not trained on", name)
+			}
 			if w.Name == diag.LessOnData {
 				assert.Contains(t, w.Message, "on 1000 images of -data the network has 0.9", name)
 				assert.Contains(t, w.Message, "on 400 held-out images of -calib it has 0.9", name)

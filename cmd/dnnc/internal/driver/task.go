@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -177,7 +178,7 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 	}
 	line := quote.Line(task.Line(measures, labelTexts)) + end + disturb.Said(inputs)
 	if o.Errors == disturb.Default {
-		line += ", errors by default: " + disturb.Defaults(inputs[0].Holds.Kind)
+		line += ", errors by default: " + disturb.Defaults(inputs[0].Holds.Kind) + inUnits(inputs, sources)
 	}
 	if conditions, err := disturb.Parse(cmp.Or(o.Errors, disturb.None), inputs); err == nil && task.LabelsStay() {
 		if moving := disturb.Moving(conditions); len(moving) > 0 {
@@ -185,6 +186,46 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 		}
 	}
 	return task, line, nil
+}
+
+// muchOfSpread is the share of the data's standard deviation from which an error is large beside what the data shows.
+const muchOfSpread = .5
+
+// inUnits says what the first default error is in the units of the input, as sizes are shares of the range that the network
+// declares, which may be much wider than the data; "" where it says nothing new.
+func inUnits(inputs []disturb.Input, sources []LabelSource) string {
+	first, err := disturb.Parse(disturb.Default, inputs)
+	if err != nil || len(first) == 0 {
+		return ""
+	}
+	in, size := &inputs[0], first[0].Size
+	width := float64(in.High) - float64(in.Low)
+	text := ""
+	if width != 1 {
+		text = fmt.Sprintf(", shares of the range %v to %v, of which %v is %.3g", in.Low, in.High, size, size*width)
+	}
+	for _, s := range sources {
+		if d := spread(s.Images); d > 0 && size*width >= muchOfSpread*d {
+			return text + fmt.Sprintf(" (%v is %.2g of the standard deviation of the data: -errors names smaller ones, or -range a narrower range)", size, size*width/d)
+		}
+	}
+	return text
+}
+
+// spread is the standard deviation of the first input's elements, 0 of no items.
+func spread(b data.Batch) float64 {
+	const most = 512 // items
+	var n, sum, squares float64
+	for i := range min(b.N, most) {
+		for _, x := range b.Image(i)[:b.Pixels()] {
+			n, sum, squares = n+1, sum+float64(x), squares+float64(x)*float64(x)
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	mean := sum / n
+	return math.Sqrt(max(0, squares/n-mean*mean))
 }
 
 // measuresOf names the measures that sources judge a result by: one, or each with its use where

@@ -118,9 +118,11 @@ func compareKept(k *pass.Kept, areLabelled, byKind bool, s *Scores) (list []*dia
 	isBelow := func(bar measure.Estimate) bool {
 		return bar.Value-got.Value > lessErrors*math.Hypot(bar.StdErr, got.StdErr)
 	}
+	var less *diag.Warning
 	if isBelow(measure.Estimate{Value: k.Share}) || isBelow(k.Bound.Estimate) {
-		list = append(list, diag.Warn(diag.LessOnData, "on %d images of -data the network has %.4f (standard error %.4f) of what the float network has; on %d held-out images of -calib it has %.4f (standard error %.4f), and %v was %s",
-			got.Items, got.Value, got.StdErr, k.Bound.Items, k.Bound.Value, k.Bound.StdErr, k.Share, map[bool]string{true: "asked for", false: "aimed at"}[k.Promised]).WithHelp(help))
+		less = diag.Warn(diag.LessOnData, "on %d images of -data the network has %.4f (standard error %.4f) of what the float network has; on %d held-out images of -calib it has %.4f (standard error %.4f), and %v was %s",
+			got.Items, got.Value, got.StdErr, k.Bound.Items, k.Bound.Value, k.Bound.StdErr, k.Share, map[bool]string{true: "asked for", false: "aimed at"}[k.Promised]).WithHelp(help)
+		list = append(list, less)
 	}
 	if !areLabelled || s.Labels != certificate.GivenLabels {
 		return list // its own answers are right everywhere
@@ -131,5 +133,19 @@ func compareKept(k *pass.Kept, areLabelled, byKind bool, s *Scores) (list []*dia
 			list = append(list, diag.Warn(diag.TrainingCalib, "the images of -calib are training images, or easier ones: the %s of the float network is %.4f on those held out from them, and %.4f on those of -data", exact.Measure(), calib.Value, test.Value).WithHelp(help))
 		}
 	}
+	if len(list) == 1 && less != nil {
+		// The labels are there, and the images none that it was trained on: that advice was followed.
+		less.WithHelp("%s", moreOf(k.Share, got.Value))
+	}
 	return list
+}
+
+// moreOf is what to do for a share on images that are harder than those that it was shown on.
+func moreOf(share, got float64) string {
+	const help = "give -calib images drawn as those of -data are: the float network is as good on both, but rounding costs more there"
+	more := math.Ceil(1000*(share+share-got)) / 1000
+	if more <= share || more >= 1 {
+		return help + "; or a greater budget"
+	}
+	return fmt.Sprintf("%s; or ask for more: -keep %v", help, more)
 }
