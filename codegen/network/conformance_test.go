@@ -579,6 +579,10 @@ func TestOtherProducts(t *testing.T) {
 		{"armv6m", "odd3", "pair_written", [2]int{3, 2}},
 		{"armv7em", "odd3", "smlad_decoded", [2]int{2, 2}},
 		{"armv7em", "odd1", "smlad_decoded", [2]int{1, 2}},
+		{"armv7em", "odd2", "smlad_twins", [2]int{2, 2}},
+		{"armv7em", "odd1", "smlad_twins", [2]int{1, 4}},
+		{"armv7em", "odd1", "smlad_twins", [2]int{2, 2}},
+		{"armv7em", "odd2", "smlad_twins", [2]int{1, 2}},
 		{"armv7", "odd7", "mlal_decoded", [2]int{2, 4}}, // one product to a lane
 		{"armv7", "odd3", "mlal_decoded", [2]int{1, 2}},
 		{"aarch64+dotprod", "odd1", "udot_nested", [2]int{1, 8}},
@@ -620,7 +624,7 @@ func TestOtherProducts(t *testing.T) {
 			require.Greater(t, other, 4)
 			in, out := cases(t, m, 1)
 			conformEvaluator(t, m, in, out)
-			if strings.Contains(c.product, "written") { // instructions that the evaluator does not run
+			if strings.Contains(c.product, "written") || strings.Contains(c.product, "twins") { // instructions that the evaluator does not run
 				conformObject(t, m, tgt, in, out)
 			}
 		})

@@ -13,8 +13,14 @@ import (
 	"github.com/dnnc/dnnc/ir/stripes"
 )
 
-// mostBounds is the number of bounds on steps that within tries.
-const mostBounds = 16
+// mostBounds is the number of bounds on steps that within tries, each at most a share of the arena's bound below the one before
+// it; moreBounds are those that it tries below the first one with which the arena keeps its bound, as a schedule for less memory
+// may be faster: its blocks may leave fewer gaps.
+const (
+	mostBounds = 16
+	boundShare = 32
+	moreBounds = 2
+)
 
 // within has steps that take more memory than there is computed by kernels that take no
 // more, or as little as there are. The blocks of each step may fit where those of all do
@@ -64,22 +70,29 @@ func smaller(m *ir.Module, t *processor.Target, ram int, fastest []Choice, free,
 		singles(fastest).assign(m)
 		list := newSteps(m, t, bound).divided(fastest)
 		list.assign(m)
-		if _, bytes = plan(blocksOf(m, t)); bytes < least {
+		_, bytes = plan(blocksOf(m, t))
+		if keeps := bytes <= ram; keeps && (least > ram || list.cycles() < best.cycles()) || !keeps && bytes < least {
 			best, least = list, bytes
 		}
 		return bytes
 	}
-	bound := ram
+	bound, kept := ram, 0
 	for range more + 1 {
 		bytes := try(bound)
 		if bytes <= ram {
-			return best, least
+			if kept++; kept > moreBounds || more == 0 {
+				return best, least
+			}
 		}
-		if bound -= max(bytes-ram, arenaAlign); bound <= 0 {
+		step := max(ram/boundShare, arenaAlign)
+		if kept == 0 {
+			step = min(step, max(bytes-ram, arenaAlign))
+		}
+		if bound -= step; bound <= 0 {
 			break
 		}
 	}
-	if more == 0 {
+	if more == 0 || kept > 0 {
 		return best, least
 	}
 	// No plan keeps the bound, or none is found: the least is looked for from above.

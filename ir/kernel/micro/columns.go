@@ -135,7 +135,7 @@ func (k *micro) total(sum *loop.Var) loop.Expr {
 	switch {
 	case sum == nil:
 		return loop.Int(0)
-	case k.m.Stacked: // scaled by those that take it off
+	case k.m.Stacked, k.m.Twins: // scaled by those that take it off
 		return sum.Get()
 	}
 	return loop.Scaled(sum.Get(), int(k.offset))

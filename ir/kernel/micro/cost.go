@@ -16,6 +16,9 @@ const (
 	rest           = 7
 	restWord       = 3.  // of nested codes, of which fewer are loaded
 	restOfPair     = 5.7 // of a product of pairs, and as much for each pixel
+	restAlone      = 3.  // of those of halves, which are one
+	restWindow     = 6.  // of those that are loaded together
+	perTwinSum     = 3.  // a sum of the first of two channels that is taken off that of both
 	decode         = 8
 	decodeRest     = 20
 	decodeTogether = 5
@@ -84,14 +87,25 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			unpack = float64(l.Fields-1) / float64(l.Fields)
 			sum += 1.5 // separated
 		}
+		if l.Twins {
+			sum += .5 // separated
+			rounds = max(1, min(l.twinRound(), l.Groups)) * l.Steps
+		}
 		units, px := float64(l.Units), float64(pixels)
-		step := float64(l.Words)*m.Load/float64(max(1, l.Steps)) + units*unpack + px*m.InputLoad + px*units*product
+		load, inputLoad := m.Load, m.InputLoad
+		if m.Feature == "dsp" && m.Write != nil && channels == 1 { // which is not written out
+			load, inputLoad = 1, 1
+		}
+		step := float64(l.Words)*load/float64(max(1, l.Steps)) + units*unpack + px*inputLoad + px*units*product
 		step += m.Round / float64(rounds)
 		if m.Strips && l.Groups*l.Steps > rounds {
 			sum += perStripLoop / (px * float64(channels))
 		}
 		if room := m.Room(p); room > 0 {
 			step += px * units * m.Flush / float64(room)
+		}
+		if l.Twins {
+			step += px * units * perTwinSum / float64(rounds)
 		}
 		if m.pairsIn(l) {
 			step -= px * units * product / 2
@@ -103,9 +117,15 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 		case m.Across:
 			left = restOfPair * float64(l.Rest*channels) * (1 + px)
 		}
-		if m.nestsRest(l) {
+		switch {
+		case m.Feature == "dsp" && !m.Across && l.Rest > 0 && p >= 8:
+			left = restAlone + float64(l.Rest)*(px+float64(channels)*(1+px))
+		case m.restWindows(p, l):
+			left = restWindow + float64(l.Rest)*(px+float64(channels)*(1+px))
+		case m.nestsRest(l):
 			left = float64(l.Words)*restWord + float64(l.Steps)*(px+units*unpack+px*units*product)
-		} else if n := m.restVectors(l); n > 0 {
+		case m.restVectors(l) > 0:
+			n := m.restVectors(l)
 			left = float64(n) * (units + px + px*units*(product+1))
 			sum += decodeByVectors * float64(l.Rest) / float64(max(1, all))
 		}
@@ -120,17 +140,24 @@ func (m *Product) isThumb1() bool { return slices.Equal(m.Arch, []string{"thumb1
 // Instructions of columns.
 const (
 	perInput = 1.6 // an input that is written to a column
-	// An input more of taps of no multiple of four, of halves and of bytes; and of fours of bytes that are
-	// written to vectors.
-	perPairInput  = 1.7
+	// An input more of taps of no multiple of four: of halves, of bytes for vectors, of bytes for words; and of fours of
+	// bytes that are written to vectors.
+	perPairInput  = 1.3
 	perAloneInput = 6.
+	perByteInput  = 2.
 	perFourInput  = 2.6
 	// The inputs that lie in one piece, without and with a border of the image; more where they are an odd
 	// number of halves.
 	perRun       = 22.
 	perPaddedRun = 38.
-	perOddRun    = 35.
-	thumb1Run    = 1.75 // as many on a Cortex-M0
+	perOddRun    = 12.
+	// Less of a window of one row, of whose rows none is looked for, and of a run that is one round; more of each input
+	// that is summed.
+	perOneRow   = 45.
+	perOneRound = 6.
+	perByteRun  = 7. // more where each byte is written alone
+	perSumInput = .5
+	thumb1Run   = 1.75 // as many on a Cortex-M0
 )
 
 // columnCycles are those of the columns of all pixels, and of what surrounds them.
@@ -149,6 +176,8 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 		input = 1. / 4
 	}
 	switch {
+	case l.Target.ISA() == "thumb" && l.Node.Op == ir.Conv2D && m.Word < 16 && m.Input == 8 && taps > 1 && taps%4 > 0:
+		input += perByteInput
 	case l.Node.Op != ir.Conv2D || m.Feature == "" || taps%16 == 0 || m.Word < 16 && taps%4 == 0:
 	case m.inPairs():
 		input += perPairInput
@@ -169,10 +198,22 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 		if l.Target.ISA() == "thumb1" {
 			each *= thumb1Run
 		}
-		if m.inPairs() && taps%2 > 0 {
+		switch {
+		case l.Target.ISA() == "thumb" && m.Input == 8 && taps > 1 && taps%4 > 0:
+			each += perByteRun
+		case !m.inPairs():
+		case taps%2 > 0:
 			each += perOddRun
+		case taps%4 == 0 && float64(l.K())/runs <= 16:
+			each -= perOneRound
 		}
 		around = runs * each
+		if l.Target.ISA() == "thumb" && l.Weight()[2] == 1 {
+			around -= perOneRow
+		}
+	}
+	if m.inPairs() && !m.Decodes && l.Elem.Kind == ir.Odd {
+		input += perSumInput
 	}
 	return float64(l.Pixels()*l.Groups())*(float64(l.K())*input+around) + kernel.PerPixel*float64(l.Pixels())
 }

@@ -245,9 +245,11 @@ func (k *micro) outputs(apart int) *loop.Func {
 		for i := range outs {
 			outs[i].at = loop.Sum(v[2], loop.Int(i/k.pooled*apart))
 			switch {
-			case k.m.Stacked: // the sum itself
+			case k.m.Stacked, k.m.Twins: // the sum itself
 				outs[i].sum = g.B.Let("sum", loop.Scaled(v[3+i], int(k.offset)))
-				outs[i].last = g.B.Let("last", loop.Scaled(v[3+i], int(k.offset)-1<<k.elem.Bits))
+				if k.m.lessHalf(k.planes[0].tiled, k.planes[0].bits, k.channels-1) {
+					outs[i].last = g.B.Let("last", loop.Scaled(v[3+i], int(k.offset)-1<<k.elem.Bits))
+				}
 			case k.offset != 0:
 				outs[i].sum = v[3+i]
 			}
@@ -452,7 +454,7 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 		for i := 0; i < len(outs); i += k.pooled {
 			// Requantization keeps the order: the greatest sum gives the greatest output.
 			inputs := func(i int) loop.Expr {
-				if k.m.Stacked && channels > 1 && j == channels-1 {
+				if p := k.planes[0]; channels > 1 && k.m.lessHalf(p.tiled, p.bits, j) {
 					return outs[i].last
 				}
 				return outs[i].sum
@@ -566,7 +568,14 @@ func (k *micro) words(p *plane, l Layout, col column, w *loop.Cursor, acc [][]*l
 		return x
 	}
 	if v := k.m.Code.mask(p.bits); v != 0 {
+		if l.Twins {
+			v = int64(int32(uint32(v | v<<twinShift)))
+		}
 		p.mask = b.Var("mask", loop.Instr("opaque", loop.Num(loop.I32, v)))
+	}
+	if l.Twins {
+		k.twins(p, l, w, x, acc)
+		return x
 	}
 	room := k.m.Room(p.product) / l.Steps // groups whose sums a lane holds
 	if room == 0 {
@@ -601,6 +610,9 @@ func (k *micro) words(p *plane, l Layout, col column, w *loop.Cursor, acc [][]*l
 
 // round is the groups of one round of the loop.
 func (k *micro) round(p *plane, l Layout, groups int) int {
+	if l.Twins {
+		groups = min(groups, l.twinRound())
+	}
 	return min(max(1, k.g.Unroll(k.m.Rounds(p.bits))/l.Steps), groups)
 }
 
@@ -647,6 +659,9 @@ func (k *micro) loops(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, grou
 			for _, c := range x {
 				b.Advance(c, n*stride)
 			}
+		}
+		if l.Twins {
+			k.takeOff(acc)
 		}
 	}
 	b.For("round", loop.Int(0), loop.Int(groups/round), 1, func(loop.Expr) {
@@ -725,6 +740,9 @@ func (k *micro) group(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, word
 		}
 		for i := range acc {
 			v := acc[i][unit]
+			if l.Twins {
+				v = acc[i][2*unit+1]
+			}
 			b.Set(v, k.m.Code.add(p.product, code, inputs[step%batch*len(acc)+i], v.Get()))
 		}
 	}
@@ -739,6 +757,10 @@ func (k *micro) field(p *plane, l Layout, word loop.Expr, f int) loop.Expr {
 		return word
 	case k.m.stacksIn(l):
 		return loop.Op(loop.And, word, loop.Num(loop.I32, (1<<((f+1)*p.bits)-1)*0x10001))
+	case l.Twins:
+		turn := twinTurn(p.bits, f)
+		turned := loop.Op(loop.Or, loop.Op(loop.LShr, word, loop.Int(turn)), loop.Op(loop.Shl, word, loop.Int(32-turn)))
+		return loop.Op(loop.And, turned, p.mask.Get())
 	case !k.m.NestedIn(l):
 		return k.m.Code.field(p, word, f)
 	}
@@ -769,6 +791,55 @@ func (k *micro) subtract(p *plane, l Layout, sums [][]*loop.Var) {
 				below := loop.Op(loop.LShr, row[j-1].Get(), loop.Num(row[j].Type, int64(p.bits)))
 				k.g.B.Set(row[j], loop.Op(loop.Sub, row[j].Get(), below))
 			}
+		}
+	}
+}
+
+// twins adds the products of words of two channels, in parts whose sums 32 bits hold.
+func (k *micro) twins(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, acc [][]*loop.Var) {
+	b, round, part := k.g.B, k.round(p, l, l.Groups), l.twinPart()
+	upper := func(do func(px, j int, v *loop.Var)) {
+		for px, row := range acc {
+			for j := 1; j < len(row); j += 2 {
+				do(px, j, row[j])
+			}
+		}
+	}
+	own := func(v *loop.Var) loop.Expr { return loop.Op(loop.AShr, v.Get(), loop.Int(twinShift)) }
+	if l.Groups <= part {
+		k.rounds(p, l, w, x, loop.Int(l.Groups), acc)
+		upper(func(_, _ int, v *loop.Var) { b.Set(v, own(v)) })
+		return
+	}
+	sums := make([][]*loop.Var, len(acc))
+	for px := range sums {
+		sums[px] = k.sums(len(acc[px]), loop.I32)
+	}
+	some := func(groups int) {
+		k.rounds(p, l, w, x, loop.Int(groups), acc)
+		upper(func(px, j int, v *loop.Var) {
+			b.Set(sums[px][j], loop.Sum(sums[px][j].Get(), own(v)))
+			b.Set(v, loop.Int(0))
+		})
+	}
+	part = max(1, part/round) * round
+	b.For("part", loop.Int(0), loop.Int(l.Groups/part), 1, func(loop.Expr) { some(part) })
+	if left := l.Groups % part; left > 0 {
+		some(left)
+	}
+	upper(func(px, j int, v *loop.Var) { b.Set(v, sums[px][j].Get()) })
+}
+
+// takeOff takes the sums of the first of each two channels off those of both, which are 2^twinShift times the second one's
+// more.
+func (k *micro) takeOff(acc [][]*loop.Var) {
+	b := k.g.B
+	const above = 32 - twinShift
+	for _, row := range acc {
+		for j := 1; j < len(row); j += 2 {
+			first := b.Let("first", loop.Op(loop.AShr, loop.Op(loop.Shl, row[j].Get(), loop.Int(above)), loop.Int(above)))
+			b.Set(row[j-1], loop.Sum(row[j-1].Get(), first))
+			b.Set(row[j], loop.Op(loop.Sub, row[j].Get(), first))
 		}
 	}
 }
@@ -947,6 +1018,10 @@ func (k *micro) restHalves(p *plane, l Layout, col column, bit loop.Expr, acc []
 // rest adds the products of the codes that no word holds, one by one.
 func (k *micro) rest(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
 	b := k.g.B
+	if k.m.restWindows(p.bits, l) {
+		k.restOfWindows(p, l, col, bit, acc)
+		return
+	}
 	b.For("rest", loop.Int(0), loop.Int(l.Rest), 1, func(r loop.Expr) {
 		inputs := make([]loop.Expr, len(acc))
 		i := loop.Sum(r, loop.Int(k.k-l.Rest))
@@ -966,7 +1041,7 @@ func (k *micro) rest(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loo
 			if p.bits < 8 {
 				code = loop.Op(loop.And, loop.Op(loop.LShr, loop.To(loop.ZExt, q, 32), loop.Op(loop.And, at, loop.Int(7))), loop.Int(1<<p.bits-1))
 			}
-			if k.m.stacksIn(l) && j == l.Fields-1 {
+			if k.m.lessHalf(l, p.bits, j) {
 				code = loop.Op(loop.Sub, code, loop.Int(1<<(p.bits-1)))
 			}
 			if paired && j%2 == 0 {
@@ -982,6 +1057,77 @@ func (k *micro) rest(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loo
 				}
 				b.Set(v, loop.Sum(v.Get(), t))
 			}
+		}
+	})
+}
+
+// mostWritten is the codes of a row that are taken out of their window without a loop.
+const mostWritten = 8
+
+// restOfWindows adds the products of the codes that no word holds: of windows of 32 bits that end with them.
+func (k *micro) restOfWindows(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
+	b, channels, row := k.g.B, len(acc[0]), l.Rest*p.bits
+	first := p.restAt
+	if l != p.tiled {
+		first = p.leftRest
+	}
+	// window has the bits that end at a bit as its lowest ones.
+	window := func(end loop.Expr, bits int, whole bool) loop.Expr {
+		if whole {
+			at := loop.Sum(loop.Op(loop.LShr, end, loop.Int(3)), loop.Int(-4))
+			return b.Let("window", loop.Op(loop.LShr, loop.At(p.data, at, loop.I32), loop.Int(32-bits)))
+		}
+		end = b.Let("end", end)
+		at := b.Let("at", loop.Sum(loop.Op(loop.LShr, loop.Sum(end, loop.Int(7)), loop.Int(3)), loop.Int(-4)))
+		past := loop.Op(loop.Sub, loop.Sum(end, loop.Int(-bits)), loop.Op(loop.Shl, at, loop.Int(3)))
+		return b.Let("window", loop.Op(loop.LShr, loop.At(p.data, at, loop.I32), past))
+	}
+	codes := make([]loop.Expr, channels) // of each channel, the lowest bits
+	if all := channels * row; (all%8 == 0 && first%8 == 0) || all <= 32-7 {
+		w := window(loop.Sum(bit, loop.Int(all)), all, all%8 == 0 && first%8 == 0)
+		for j := range codes {
+			codes[j] = loop.Op(loop.LShr, w, loop.Int(j*row))
+		}
+	} else {
+		for j := range codes {
+			codes[j] = window(loop.Sum(bit, loop.Int((j+1)*row)), row, false)
+		}
+	}
+	add := func(i loop.Expr, code func(j int) loop.Expr) {
+		inputs := make([]loop.Expr, len(acc))
+		for px := range inputs {
+			x := loop.At(col.region, loop.Sum(col.base, k.at(i), loop.Int(px*k.granule())), loop.Type{Bits: k.m.Input, Lanes: 1})
+			inputs[px] = b.Let("x", k.m.Code.single(x))
+		}
+		for j := range codes {
+			q := loop.Op(loop.And, code(j), loop.Int(1<<p.bits-1))
+			if k.m.lessHalf(l, p.bits, j) {
+				q = loop.Op(loop.Sub, q, loop.Int(1<<(p.bits-1)))
+			}
+			q = b.Let("q", q)
+			for px, x := range inputs {
+				t := loop.Op(loop.Mul, q, x)
+				if k.m.Code.signs() {
+					t = loop.Op(loop.Sub, x, loop.Op(loop.Shl, t, loop.Int(1)))
+				}
+				b.Set(acc[px][j], loop.Sum(acc[px][j].Get(), t))
+			}
+		}
+	}
+	if l.Rest <= k.g.Unroll(mostWritten) {
+		for r := range l.Rest {
+			add(loop.Int(k.k-l.Rest+r), func(j int) loop.Expr { return loop.Op(loop.LShr, codes[j], loop.Int(r*p.bits)) })
+		}
+		return
+	}
+	left := make([]*loop.Var, channels)
+	for j, q := range codes {
+		left[j] = b.Var("left", q)
+	}
+	b.For("rest", loop.Int(k.k-l.Rest), loop.Int(k.k), 1, func(i loop.Expr) {
+		add(i, func(j int) loop.Expr { return left[j].Get() })
+		for _, v := range left {
+			b.Set(v, loop.Op(loop.LShr, v.Get(), loop.Int(p.bits)))
 		}
 	})
 }

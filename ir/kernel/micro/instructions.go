@@ -92,6 +92,9 @@ type smladNested struct{ smlad }
 // smladStacked multiplies halves of all channels of a tile, of which those after a channel are masked.
 type smladStacked struct{ smlad }
 
+// smladTwins multiplies halves of two channels, of which the second one's codes are twinShift bits above the first one's.
+type smladTwins struct{ smlad }
+
 // smladInPlace multiplies bytes of inputs, of which those of even and of odd numbers of each
 // four are extended together.
 type smladInPlace struct{ smladNested }

@@ -63,13 +63,14 @@ func (m *Product) PlanesOf(e ir.Elem) []int {
 
 // Layout is how a plane stores rows of codes in words, in tiles of some channels.
 type Layout struct {
-	Fields int // fields of a word
-	Units  int // fields of a step: products that share one input load
-	Steps  int // steps of a group of words
-	Words  int // words of a group
-	Taken  int // codes of a row in a group
-	Groups int // groups of a row
-	Rest   int // codes of a row that fill no group
+	Fields int  // fields of a word
+	Units  int  // fields of a step: products that share one input load
+	Steps  int  // steps of a group of words
+	Words  int  // words of a group
+	Taken  int  // codes of a row in a group
+	Groups int  // groups of a row
+	Rest   int  // codes of a row that fill no group
+	Twins  bool // a field has the codes of two channels
 }
 
 // Inputs is the number of inputs of one product.
@@ -83,8 +84,11 @@ func (m *Product) Inputs() int {
 // Layout divides rows of k codes of p bits among words, for tiles of some channels.
 func (m *Product) Layout(p, k, channels int) Layout {
 	l := Layout{Fields: m.Field / p, Units: channels}
-	if m.Across {
+	switch {
+	case m.Across:
 		l.Units = channels / m.Lanes
+	case m.Twins && channels%2 == 0:
+		l.Fields, l.Units, l.Twins = l.Fields/2, channels/2, true
 	}
 	if l.Units == 0 { // a single row where lanes are channels
 		l.Rest = k
@@ -128,6 +132,43 @@ func (m *Product) ofBytes() bool { return m.Carried && m.Input == 8 }
 
 // stacksIn reports whether the codes of all channels of a tile fill the halves of a layout.
 func (m *Product) stacksIn(l Layout) bool { return m.Stacked && l.Units == l.Fields }
+
+// twinShift is how far the code of the second of two channels lies above that of the first one in a half.
+const twinShift = 14
+
+// twinTurn is how far words are turned to the right for the codes of a field: the fields of all turns
+// divide the bits of a word among each other.
+func twinTurn(bits, f int) int {
+	if bits == 1 {
+		return 4*(f/2) + 2 + f%2
+	}
+	return 4*f + 2
+}
+
+// twinRound is the most groups of words whose products the lower sum of two channels holds: inputs are at least -128.
+func (l Layout) twinRound() int {
+	bits := 8 / l.Fields
+	return 1 << (twinShift - 1) / (128 * (1<<bits - 1)) / l.Taken
+}
+
+// twinPart is the most groups of words whose products the upper sum of two channels holds, which has twinShift bits less
+// than the 32: codes are at most half of their range.
+func (l Layout) twinPart() int {
+	bits := 8 / l.Fields
+	return (1<<(31-twinShift)/128 - 1) >> (bits - 1) / l.Taken
+}
+
+// lessHalf reports whether the codes of a channel of a tile are in two's complement, less half of their range: those at
+// the upper end of a half.
+func (m *Product) lessHalf(l Layout, bits, channel int) bool {
+	return m.stacksIn(l) && channel == l.Fields-1 || l.Twins && channel%2 == 1 && bits+twinShift == m.Field
+}
+
+// restWindows reports whether the codes of a tile that no word holds, fewer than a word, are loaded together: behind words
+// of codes, and where words may lie at any address.
+func (m *Product) restWindows(bits int, l Layout) bool {
+	return m.Feature == "dsp" && !m.Across && bits < 8 && l.Rest > 0 && l.Groups > 0
+}
 
 // Nest is the number of fields of a word that share their inputs.
 func (l Layout) Nest() int { return min(l.Fields, l.Units) }

@@ -36,7 +36,7 @@ func (p MatMulPlan) Cycles() float64 { return float64(p.cycles) }
 // multiplies reports whether a product multiplies any two bytes of two's complement, in words that are written at
 // run time.
 func (m *Product) multiplies() bool {
-	return len(m.Planes) > 0 && m.Planes[0] == 8 && !m.Decodes && !m.Across && !m.Nested && !m.Carried && !m.Stacked &&
+	return len(m.Planes) > 0 && m.Planes[0] == 8 && !m.Decodes && !m.Across && !m.Nested && !m.Carried && !m.Stacked && !m.Twins &&
 		!m.Halves && !m.InPlace && !m.Biased && !m.Paired && !m.Least && m.Write == nil && !m.Code.signs() && m.Code.shift() == 0
 }
 

@@ -34,8 +34,8 @@ func packWords(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels in
 				switch {
 				case m.nestsIn(tile) && j%2 == 1:
 					q -= code(first+j-1, i) >> 7
-				case m.stacksIn(tile) && j == channels-1:
-					q ^= 1 << (p - 1) // less half of the range, in two's complement
+				case m.lessHalf(tile, p, j):
+					q ^= 1 << (p - 1)
 				}
 				return q
 			})
@@ -276,11 +276,17 @@ func (w *wordWriter) tile(bit int, l Layout, code func(channel, i int) byte) {
 	units := max(1, l.Units)
 	word, field, step, unit := 0, 0, 0, 0
 	for range l.Groups * l.Words * l.Fields {
-		at := bit + word*w.m.Word*8 + field*w.p
+		start := bit + word*w.m.Word*8
+		at := start + field*w.p
 		for lane := range w.m.Lanes {
 			switch {
 			case w.m.Across:
 				w.put(at, code(unit*w.m.Lanes+lane, step))
+			case l.Twins:
+				for c := range 2 {
+					place := twinTurn(w.p, field) + lane*w.m.Field + c*twinShift
+					w.put(start+place%32, code(2*unit+c, step*w.m.Lanes+lane))
+				}
 			case w.m.pairsIn(l):
 				channel, input := pairedLane(unit, lane, w.m.Lanes)
 				w.put(at, code(channel, step*w.m.Lanes+input))

@@ -196,6 +196,8 @@ func (m *Product) serves(l kernel.Layer) bool {
 		return false
 	case m.Stacked && !m.stacks(l):
 		return false
+	case m.Twins && (l.Elem.Kind != ir.Odd || len(planes) != 1):
+		return false
 	case l.Elem.Kind == ir.Two && (m.Code.signs() || m.Decodes && m.Narrow != nil && !m.Across):
 		return false // |W| of 2^b does not fit the room of 2^b-1
 	case m.Decodes:
@@ -225,7 +227,7 @@ func (m *Product) stacks(l kernel.Layer) bool {
 // ofHalves reports whether a product multiplies two inputs of any 16 bits: sums of others hold products of
 // bytes beside each other.
 func (m *Product) ofHalves() bool {
-	return m.Input == 16 && m.Lanes == 2 && !m.Across && !m.Nested && !m.Carried && !m.Stacked
+	return m.Input == 16 && m.Lanes == 2 && !m.Across && !m.Nested && !m.Carried && !m.Stacked && !m.Twins
 }
 
 // decodes reports whether a layer's weights may lie decoded in scratch: as bytes, they

@@ -53,6 +53,9 @@ type Product struct {
 	// Stacked: as Carried, of codes of few bits: the channels of a tile fill a half, the last one in two's
 	// complement less half of the codes' range. Each sum is of its channel and all before it.
 	Stacked bool
+	// Twins: as Carried, of codes of few bits: the code of every second channel lies twinShift bits above the one before
+	// it, so that one product serves both. The lower sum is taken off before it overflows.
+	Twins bool
 	// Paired: one instruction multiplies a field, which has half of the inputs of two channels, with half of
 	// the inputs of two pixels, to the sums of both channels and both pixels.
 	Paired bool
@@ -150,6 +153,14 @@ var products = []*Product{
 		Planes: []int{4, 2}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 4}, {1, 4}, {1, 8}},
 		Load:  .5, Unpack: 1, InputLoad: .5, Product: 1, Start: 14, Round: 2, Unroll8: 8, Unroll: 8,
+		Output: 9, Channel: 3, Column: 1.7,
+	},
+	{
+		Name: "smlad_twins", Code: smladTwins{}, Doc: "as smlad, of halves with the codes of two channels, whose sums are taken apart before the lower one overflows",
+		Arch: []string{"thumb"}, Feature: "dsp", Twins: true, Write: writeTwins,
+		Planes: []int{2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}},
+		Load:  1, Unpack: 1, InputLoad: .25, Product: 1, Start: 14, Round: 2, Unroll8: 32, Unroll: 32,
 		Output: 9, Channel: 3, Column: 1.7,
 	},
 	{

@@ -21,7 +21,7 @@ type writing struct {
 // of their tile. body writes the same in the loop language. It reports false where a tile of
 // the layout has no writing.
 func (k *micro) written(l Layout, w, x *loop.Cursor, groups int, acc [][]*loop.Var, body func()) bool {
-	if k.m.Write == nil || k.m.Carried && !k.m.nestsIn(l) || k.m.Stacked && !k.m.stacksIn(l) {
+	if k.m.Write == nil || k.m.Carried && !k.m.nestsIn(l) || k.m.Stacked && !k.m.stacksIn(l) || k.m.Twins && !l.Twins {
 		return false
 	}
 	t, ok := k.m.Write(l, len(acc), len(acc[0]), groups*l.Steps, k.g.Unroll(k.m.Unroll8))
@@ -230,6 +230,51 @@ func writeStacked(_ Layout, pixels, channels, groups, round int) (w writing, ok 
 		}
 	}
 	b.rounds(groups, max(round, t.codes2), some)
+	w.text = b.String()
+	return w, true
+}
+
+// twinInputs are the registers of the inputs of tiles of twins: of so many steps.
+var twinInputs = map[[2]int]int{{2, 2}: 2, {1, 4}: 4, {1, 2}: 4}
+
+// writeTwins writes the products of smlad_twins, which serve two channels each. After each round the sums of the
+// first ones are taken off.
+func writeTwins(l Layout, pixels, channels, steps, round int) (w writing, ok bool) {
+	together, ok := twinInputs[[2]int{pixels, channels}]
+	if !ok {
+		return w, false
+	}
+	const word, own, mask = "r5", "r6", "r7"
+	inputs, bits := regs(1, together*pixels), 8/l.Fields
+	w = smladWriting(pixels, channels, 8, inputs, []string{word, own, mask})
+	var b text
+	half := 1<<bits - 1
+	half |= half << twinShift
+	b.line("movw %s, #%d", mask, half)
+	b.line("movt %s, #%d", mask, half)
+	some := func(n int) {
+		for f := range n * l.Words * l.Fields {
+			unit, step := f%l.Units, f/l.Units
+			if unit == 0 && step%together == 0 {
+				b.load(w.inputsAt, inputs[:min(together, n*l.Steps-step)*pixels])
+			}
+			if f%l.Fields == 0 {
+				b.load(w.codesAt, []string{word})
+			}
+			b.line("and %s, %s, %s, ror #%d", own, mask, word, twinTurn(bits, f%l.Fields))
+			for px, x := range inputs[step%together*pixels:][:pixels] {
+				b.line("smlad %[1]s, %[2]s, %[3]s, %[1]s", w.sums[px][2*unit+1], own, x)
+			}
+		}
+		for _, sums := range w.sums {
+			for c := 0; c < channels; c += 2 {
+				b.line("sbfx %s, %s, #0, #%d", own, sums[c+1], twinShift)
+				b.line("add %[1]s, %[1]s, %[2]s", sums[c], own)
+				b.line("sub %[1]s, %[1]s, %[2]s", sums[c+1], own)
+			}
+		}
+	}
+	b.loop(steps/l.Steps, max(1, min(round/l.Steps, l.twinRound())), smladCounter, func(n int) { b.line("movw %s, #%d", smladCounter, n) }, some)
 	w.text = b.String()
 	return w, true
 }
