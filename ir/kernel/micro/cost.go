@@ -93,8 +93,13 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 		}
 		units, px := float64(l.Units), float64(pixels)
 		load, inputLoad := m.Load, m.InputLoad
-		if m.Feature == "dsp" && m.Write != nil && channels == 1 { // which is not written out
+		switch {
+		case m.Feature == "dsp" && m.Write != nil && channels == 1: // which is not written out
 			load, inputLoad = 1, 1
+		case m.Carried && m.Input == 16:
+			load, inputLoad = nestedTiles[[2]int{pixels, channels}].loads(pixels, channels/2)
+		case l.Fields > 0 && m.stacksIn(l):
+			load, inputLoad = stackedTiles[[2]int{pixels, channels}].loads(pixels, 1)
 		}
 		step := float64(l.Words)*load/float64(max(1, l.Steps)) + units*unpack + px*inputLoad + px*units*product
 		step += m.Round / float64(rounds)

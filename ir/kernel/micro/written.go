@@ -128,6 +128,11 @@ type nested struct {
 	sums          int // number of the first sum's register
 }
 
+// loads are the instructions of the load of a word of codes, and of a word of inputs of a pixel; a group has some words of codes.
+func (t nested) loads(pixels, words int) (code, input float64) {
+	return 1 / float64(t.codes2*words), 1 / float64(t.inputs2*pixels)
+}
+
 // nestedTiles are the tiles of pixels and channels.
 var nestedTiles = map[[2]int]nested{
 	{3, 2}: {regs(1, 3), regs(4, 2), 1, 2, 6},
