@@ -95,8 +95,11 @@ func smaller(m *ir.Module, t *processor.Target, ram int, fastest []Choice, free,
 	if more == 0 || kept > 0 {
 		return best, least
 	}
-	// No plan keeps the bound, or none is found: the least is looked for from above.
+	// No plan keeps the bound, or none is found: the least is looked for from above, also where thrifty looks.
 	try(0)
+	for _, share := range thriftBytes {
+		try(int(float64(free) * share))
+	}
 	for last := free + 1; least < last && least > ram; {
 		last = least
 		try(least - arenaAlign)
