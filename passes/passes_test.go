@@ -85,7 +85,7 @@ func TestInt8KeepsAccuracy(t *testing.T) {
 	got, err := interp.Logits(context.Background(), prog, test.X, test.N)
 	require.NoError(t, err)
 	assert.InDelta(t, measure.Accuracy(ref, test.Labels, 10), measure.Accuracy(got, test.Labels, 10), .005)
-	assert.Less(t, measure.MeanKL(ref, got, 10), .002)
+	assert.Less(t, measure.Diverge(ref, got, 10).KL, .002)
 	assert.Positive(t, m.Arena.Bytes)
 }
 

@@ -13,15 +13,20 @@ import (
 // processor. The search compares the answers and knows no more. A runner measures them;
 // tests take them from a table. Layers are numbered as in ir.Module.Layers.
 type oracle interface {
-	// prepare runs the float network on the judged images, once: before alone, macs and
-	// assignments.
+	// prepare comes before items and assignments, once.
 	prepare(ctx context.Context) error
+	// span is how many judged images are measured together: fixed by the network, whoever asks.
+	span() int
 	// walk visits the layers that are needed, in order, with what it takes to round them
 	// on data.
 	walk(ctx context.Context, needed func(l int) bool, visit func(l int, p *quant.Prepared) error) error
-	// alone is the cost of the float network with layer l rounded, on the first judged
-	// images. p is nil where the format needs no data.
-	alone(ctx context.Context, l int, p *quant.Prepared, f quant.Format, images int) (cost, error)
+	// round rounds layer l alone. p is nil where the format needs no data.
+	round(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (*quant.Replacement, error)
+	// items is how far the float network with layer l rounded is from the float network, on some of the
+	// judged images that are measured together.
+	items(ctx context.Context, l int, w *quant.Replacement, first, count int) (measure.Items, error)
+	// total is the cost that the items of the first judged images make.
+	total(d measure.Items) cost
 	// joint is the cost of a network rounded as a whole, in the integers that ship, on
 	// the judged images or on the final ones.
 	joint(ctx context.Context, final bool, formats []quant.Format) (cost, error)
@@ -51,7 +56,7 @@ type oracle interface {
 	cycles(l int, e ir.Elem) float64
 	// hasRoom reports whether a kernel of a layer in a format keeps the bound on the arena.
 	hasRoom(l int, e ir.Elem) bool
-	// macs are the multiply-adds of alone for one image, from the layer on.
+	// macs are the multiply-adds of items for one image, from the layer on.
 	macs(l int) int
 	// quantized is the module of integers in which layers have formats.
 	quantized(ctx context.Context, formats []quant.Format) (*ir.Module, error)

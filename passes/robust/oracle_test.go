@@ -1,6 +1,7 @@
 package robust
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -47,6 +48,8 @@ type madeUp struct {
 	at           int      // the layer that a walk visits, or -1
 	visited      []int    // layers, by walks
 	asked        []string // what was measured alone, with the images
+	rounded      []string // alone
+	step         int      // images that are measured together; 0 is all
 	networks     int      // measured jointly
 	float        bool     // the float network was measured
 	judged, last int      // joint measurements on judged and on final images
@@ -156,12 +159,52 @@ func (o *madeUp) within(l int, f quant.Format) {
 	require.True(o.t, o.at == l || f.Rounding == quant.Nearest, "layer %d in %v: the walk is at %d", l, f, o.at)
 }
 
-func (o *madeUp) alone(ctx context.Context, l int, _ *quant.Prepared, f quant.Format, images int) (cost, error) {
-	require.True(o.t, o.prepared, "asked before it was prepared")
+// A made-up layer has its format in place of weights, and its items the words of the question in place of
+// divergences.
+
+func (o *madeUp) round(ctx context.Context, l int, _ *quant.Prepared, f quant.Format) (*quant.Replacement, error) {
 	o.within(l, f)
-	o.asked = append(o.asked, fmt.Sprintf("%s %v %d", o.layers[l].Name(), f, images))
-	return o.of(l, f, images), ctx.Err()
+	o.rounded = append(o.rounded, fmt.Sprintf("%s %v", o.layers[l].Name(), f))
+	shape := o.layers[l].Const(ir.AttrWeight).Type.Shape
+	w := make([]float32, shape.Size())
+	copy(w, []float32{float32(f.Elem.Kind), float32(f.Elem.Bits), float32(f.Elem.Group), float32(slices.Index(madeUpRoundings, f.Rounding)), float32(f.Sparsity)})
+	return &quant.Replacement{Weights: w, Bias: make([]float32, shape[0])}, ctx.Err()
 }
+
+var madeUpRoundings = []string{quant.Nearest, quant.Compensated, quant.Shared}
+
+// formatIn is the format that stands in place of weights.
+func formatIn(w []float32) quant.Format {
+	e := ir.Elem{Kind: ir.Kind(w[0]), Bits: uint8(w[1]), Group: uint16(w[2])}
+	return quant.Format{Elem: e, Rounding: madeUpRoundings[int(w[3])], Sparsity: float64(w[4])}
+}
+
+func (o *madeUp) items(ctx context.Context, l int, w *quant.Replacement, first, count int) (d measure.Items, err error) {
+	require.True(o.t, o.prepared, "asked before it was prepared")
+	o.asked = append(o.asked, fmt.Sprintf("%s %v %d", o.layers[l].Name(), formatIn(w.Weights), count))
+	for i := range count {
+		d.KL = append(d.KL, float64(first+i))
+	}
+	d.MSE, d.Flips = make([]float64, 6*count), make([]float64, 6*count)
+	d.MSE[0] = float64(l)
+	for i, v := range w.Weights[:5] {
+		d.MSE[1+i] = float64(v)
+	}
+	return d, ctx.Err()
+}
+
+func (o *madeUp) total(d measure.Items) cost {
+	for i, v := range d.KL {
+		require.Equal(o.t, float64(i), v, "parts in order")
+	}
+	var w []float32
+	for _, v := range d.MSE[1:6] {
+		w = append(w, float32(v))
+	}
+	return o.of(int(d.MSE[0]), formatIn(w), len(d.KL))
+}
+
+func (o *madeUp) span() int { return cmp.Or(o.step, judgedImages) }
 
 func (o *madeUp) joint(ctx context.Context, final bool, formats []quant.Format) (cost, error) {
 	if o.networks++; final {

@@ -89,10 +89,13 @@ const localSteps = 6
 // for a bit less there. The table forgets how layers act together; this does not.
 // tried are the networks of this choice: what earlier ones measured must not steer it.
 func (s *Search) local(ctx context.Context, best *Network, tried map[string]bool, bytes, steps int) (*Network, error) {
-	for range steps {
+	for step := range steps {
 		next := s.neighbour(best, tried, bytes)
 		if next == nil || s.stopped() {
 			break
+		}
+		if err := s.guess(ctx, best, tried, next, bytes, steps-step); err != nil {
+			return nil, err
 		}
 		tried[key(next)] = true
 		n, err := s.joint(ctx, s.final, "local search", next)

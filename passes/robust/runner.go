@@ -33,8 +33,8 @@ type runner struct {
 	scale   *measure.Scale // of divergences; nil of one label an item, and until it is known
 	kinds   kinds
 
-	judge, final *exam            // the same where there are few images
-	before       *interp.Frontier // what lies before each layer in the float network, on the judged images
+	judge, final *exam              // the same where there are few images
+	before       []*interp.Frontier // what lies before each layer in the float network, on the judged images that are measured together; nil until prepare
 
 	last    *interp.Int // of program, and the formats that it has
 	lastKey string
@@ -47,7 +47,43 @@ type runner struct {
 // exam is disturbed held-out images with the float network's answers.
 type exam struct {
 	data.Batch
-	logits []float32 // answers, nil until they are needed
+	step   int       // images that are answered together
+	logits []float32 // answers, of those images that they were needed of
+	knows  []bool    // these, by steps
+}
+
+// answer runs the float network on some images, those of whole steps, once.
+func (x *exam) answer(ctx context.Context, float *interp.Float, first, count int) error {
+	if x.logits == nil {
+		x.logits, x.knows = make([]float32, x.N*float.Answer()), make([]bool, (x.N+x.step-1)/x.step)
+	}
+	for i := first / x.step; i*x.step < first+count; i++ {
+		if x.knows[i] {
+			continue
+		}
+		some := x.Slice(i*x.step, min((i+1)*x.step, x.N))
+		answers, err := float.Results(ctx, some.X, some.N)
+		if err != nil {
+			return err
+		}
+		copy(x.logits[i*x.step*float.Answer():], answers)
+		x.knows[i] = true
+	}
+	return nil
+}
+
+// Networks are measured on so many multiply-adds of judged images at a time at least, and in so many parts at most. Parts
+// are what processes share: small networks have one.
+const (
+	leastPart = 1e10
+	mostParts = 8
+)
+
+// spanOf is how many of n judged images are measured together, by the multiply-adds of a network for one.
+func spanOf(macs, n int) int {
+	const step = 32 // whole ones of an interpreter's
+	parts := min(max(int(float64(macs)*float64(n)/leastPart), 1), mostParts)
+	return ((n+parts-1)/parts + step - 1) / step * step
 }
 
 // panel is images that networks are compared with the float network on, under every
@@ -77,11 +113,11 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 		return nil, err
 	}
 	r := &runner{
-		m: m, env: env, layers: m.Layers(), float: rounder.Prog, rounder: rounder, judge: &exam{Batch: judge},
+		m: m, env: env, layers: m.Layers(), float: rounder.Prog, rounder: rounder, judge: &exam{Batch: judge, step: spanOf(ir.MACs(m.Ops), judge.N)},
 		task: env.Judging(rounder.Prog.Answer()), kinds: kindsOf(env),
 	}
 	if r.final = r.judge; final.N > 0 {
-		r.final = &exam{Batch: final}
+		r.final = &exam{Batch: final, step: final.N}
 	}
 	if env.Reference != nil {
 		// Which products serve codes of 8 bits depends on the codes.
@@ -94,9 +130,8 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 	return r, nil
 }
 
-// prepare runs the float network. The values that live where a layer begins are kept, at all
-// layers within half of the memory, else at one after the other: what lies before
-// a layer need not be computed again for each format.
+// prepare: the values that live where a layer begins will be kept, at all layers within half of the
+// memory, else at one after the other: what lies before a layer need not be computed again for each format.
 func (r *runner) prepare(ctx context.Context) (err error) {
 	if r.before != nil {
 		return nil
@@ -106,12 +141,15 @@ func (r *runner) prepare(ctx context.Context) (err error) {
 		places = append(places, r.float.Index(n))
 	}
 	x := r.judge
-	if x.logits, err = r.float.Results(ctx, x.X, x.N); err != nil {
-		return err
+	steps := (x.N + x.step - 1) / x.step
+	for first := 0; first < x.N; first += x.step {
+		some := x.Slice(first, min(first+x.step, x.N))
+		r.before = append(r.before, interp.NewFrontier(r.float, some.X, some.N, r.env.Memory()/2/steps, places...))
 	}
-	r.before = interp.NewFrontier(r.float, x.X, x.N, r.env.Memory()/2, places...)
 	return r.measureScale(ctx)
 }
+
+func (r *runner) span() int { return r.judge.step }
 
 // scaleImages is the clean calibration images that the best constant answer is taken from.
 const scaleImages = 512
@@ -144,15 +182,17 @@ func (r *runner) walk(ctx context.Context, needed func(l int) bool, visit func(l
 	return r.rounder.Walk(ctx, needed, func(l int, _ *ir.Node, p *quant.Prepared) error { return visit(l, p) })
 }
 
-// costOf compares logits with the float network's on the first images of an exam.
+// costOf compares logits with the float network's on all images of an exam.
 func (r *runner) costOf(x *exam, logits []float32) cost {
-	size := r.task.Size()
-	n := len(logits) / size
-	c := cost{Divergence: r.task.Diverge(r.scale, x.X[:n*x.Size()], x.logits[:len(logits)], logits), Kinds: make([]float64, len(r.kinds.names))}
+	return r.total(r.task.Items(r.scale, x.X, x.logits, logits))
+}
+
+func (r *runner) total(d measure.Items) cost {
+	c := cost{Divergence: r.task.Total(r.scale, d), Kinds: make([]float64, len(r.kinds.names))}
 	counts := make([]float64, len(c.Kinds))
-	for i := range n {
+	for i, kl := range d.KL {
 		k := r.kinds.of[pass.ConditionOf(i, len(r.kinds.of))]
-		c.Kinds[k] += r.task.Item(r.scale, x.Image(i), x.logits[i*size:(i+1)*size], logits[i*size:(i+1)*size])
+		c.Kinds[k] += kl
 		counts[k]++
 	}
 	for k := range c.Kinds {
@@ -161,45 +201,38 @@ func (r *runner) costOf(x *exam, logits []float32) cost {
 	return c
 }
 
-// override is the float network with one layer rounded.
-func (r *runner) override(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (*interp.Float, error) {
-	n := r.layers[l]
-	rounded, err := r.rounder.Layer(ctx, n, p, f)
-	if err != nil {
-		return nil, err
-	}
-	bias, err := quant.Bias(n, rounded)
-	if err != nil {
-		return nil, err
-	}
-	return interp.Override(r.float, n, rounded.Weights, bias), nil
+func (r *runner) round(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (*quant.Replacement, error) {
+	return r.rounder.Replacement(ctx, r.layers[l], p, f)
 }
 
-func (r *runner) alone(ctx context.Context, l int, p *quant.Prepared, f quant.Format, images int) (cost, error) {
-	prog, err := r.override(ctx, l, p, f)
-	if err != nil {
-		return cost{}, err
+func (r *runner) items(ctx context.Context, l int, w *quant.Replacement, first, count int) (d measure.Items, err error) {
+	x := r.judge
+	if shape := r.layers[l].Const(ir.AttrWeight).Type.Shape; len(w.Weights) != shape.Size() || len(w.Bias) != shape[0] {
+		return d, fmt.Errorf("%s has %d weights and %d channels, and is to be measured with %d and %d", r.layers[l].Name(), shape.Size(), shape[0], len(w.Weights), len(w.Bias))
 	}
-	place := r.float.Index(r.layers[l])
-	var logits []float32
-	for first := 0; first < images; {
-		count := min(r.before.Images(place), images-first)
-		t, err := r.before.Values(ctx, r.float, place, first, count)
+	if err := x.answer(ctx, r.float, first, count); err != nil {
+		return d, err
+	}
+	prog, place, before := interp.Override(r.float, r.layers[l], w.Weights, w.Bias), r.float.Index(r.layers[l]), r.before[first/x.step]
+	for from := 0; from < count; {
+		n := min(before.Images(place), count-from)
+		t, err := before.Values(ctx, r.float, place, from, n)
 		if err != nil {
-			return cost{}, err
+			return d, err
 		}
 		for _, o := range r.m.Outputs {
 			if id := prog.ID(o); t[id] == nil {
-				t[id] = make([]float32, count*prog.Size(o))
+				t[id] = make([]float32, n*prog.Size(o))
 			}
 		}
-		if err := prog.Run(ctx, t, count, place, len(r.m.Ops)); err != nil {
-			return cost{}, err
+		if err := prog.Run(ctx, t, n, place, len(r.m.Ops)); err != nil {
+			return d, err
 		}
-		logits = append(logits, prog.Gather(t, count)...)
-		first += count
+		at, size := first+from, r.float.Answer()
+		d.Add(r.task.Items(r.scale, x.Slice(at, at+n).X, x.logits[at*size:(at+n)*size], prog.Gather(t, n)))
+		from += n
 	}
-	return r.costOf(r.judge, logits), nil
+	return d, nil
 }
 
 // macs is the multiply-adds of one measurement of a layer's format: from the layer on. With little memory what lies
@@ -243,7 +276,10 @@ func (r *runner) joint(ctx context.Context, final bool, formats []quant.Format) 
 	if err != nil {
 		return cost{}, err
 	}
-	if err := r.answer(ctx, x); err != nil {
+	if err := r.prepare(ctx); err != nil {
+		return cost{}, err
+	}
+	if err := x.answer(ctx, r.float, 0, x.N); err != nil {
 		return cost{}, err
 	}
 	logits, err := interp.Logits(ctx, prog, x.X, x.N)
@@ -251,19 +287,6 @@ func (r *runner) joint(ctx context.Context, final bool, formats []quant.Format) 
 		return cost{}, err
 	}
 	return r.costOf(x, logits), nil
-}
-
-// answer runs the float network on the images of an exam, once.
-func (r *runner) answer(ctx context.Context, x *exam) (err error) {
-	if x == r.judge {
-		return r.prepare(ctx)
-	}
-	if x.logits == nil {
-		if x.logits, err = r.float.Results(ctx, x.X, x.N); err != nil {
-			return err
-		}
-	}
-	return r.measureScale(ctx)
 }
 
 // setupOf measures on held-out images, disturbed with their own noise.
@@ -394,6 +417,9 @@ func (r *runner) assignments(ctx context.Context, formats [][]quant.Format, visi
 	if err != nil {
 		return err
 	}
+	if err := r.judge.answer(ctx, r.float, 0, r.judge.N); err != nil {
+		return err
+	}
 	input := r.float.Tensors(r.judge.N)
 	r.float.Feed(input, r.judge.X, r.judge.N)
 	d := descent{r, rounded, visit, 0}
@@ -522,11 +548,11 @@ func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f q
 		}
 		r.distances = exact[0]
 	}
-	prog, err := r.override(ctx, l, p, f)
+	w, err := r.round(ctx, l, p, f)
 	if err != nil {
 		return 0, err
 	}
-	got, err := measure.Boundary(ctx, setup, first, prog.Results)
+	got, err := measure.Boundary(ctx, setup, first, interp.Override(r.float, r.layers[l], w.Weights, w.Bias).Results)
 	if err != nil {
 		return 0, err
 	}

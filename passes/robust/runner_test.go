@@ -3,6 +3,7 @@ package robust
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -87,6 +88,15 @@ func newReal(t *testing.T) *runner {
 	return r
 }
 
+// alone is the cost of a layer that is rounded without data.
+func (r *runner) alone(t *testing.T, l int, f quant.Format, images int) cost {
+	s, err := newSearch(r.m, r.env, r, r.judge.N, 0)
+	require.NoError(t, err)
+	c, err := s.compute(all, l, nil, f, images)
+	require.NoError(t, err)
+	return c
+}
+
 // nearestOf is odd codes that need no data.
 func nearestOf(bits int) quant.Format {
 	return quant.Format{Elem: ir.OddOf(bits), Rounding: quant.Nearest}
@@ -149,10 +159,12 @@ func TestAloneIsTheWholeNetwork(t *testing.T) {
 		r, err := newRunner(m, env)
 		require.NoError(t, err)
 		require.NoError(t, r.prepare(all))
-		assert.Equal(t, memory == 0, r.before.KeepsAll())
+		require.Len(t, r.before, 1)
+		assert.Equal(t, memory == 0, r.before[0].KeepsAll())
 		assert.Equal(t, pass.Judged, r.judge.N)
 		exact, err := r.float.Forward(all, r.judge.X, r.judge.N)
 		require.NoError(t, err)
+		require.NoError(t, r.judge.answer(all, r.float, 0, r.judge.N))
 		assert.Equal(t, exact, r.judge.logits)
 		whole := 0
 		for _, o := range m.Ops {
@@ -160,8 +172,7 @@ func TestAloneIsTheWholeNetwork(t *testing.T) {
 		}
 		for l := range r.layers {
 			for _, images := range []int{1, 2, 64, pass.Judged} {
-				got, err := r.alone(all, l, nil, nearestOf(2), images)
-				require.NoError(t, err)
+				got := r.alone(t, l, nearestOf(2), images)
 				logits, err := replaced(t, r, map[int]quant.Format{l: nearestOf(2)}).Forward(all, r.judge.X[:images*32], images)
 				require.NoError(t, err)
 				same(t, plainCost(exact[:images*5], logits), got, fmt.Sprint(memory, l, images))
@@ -179,16 +190,61 @@ func TestAloneIsTheWholeNetwork(t *testing.T) {
 	}
 }
 
+// TestPartsOfTheImages: measured on parts of the images, whatever the memory, in any order, and with weights that a store had, a layer
+// costs the same, to the last bit; weights of another layer are an error.
+func TestPartsOfTheImages(t *testing.T) {
+	whole := newReal(t)
+	require.Equal(t, whole.judge.N, whole.span(), "a small network")
+	for _, memory := range []int{0, 1} {
+		m, env := realNetwork(t)
+		env.MaxMemory = memory
+		r, err := newRunner(m, env)
+		require.NoError(t, err)
+		r.judge.step = 64
+		require.NoError(t, r.prepare(all))
+		for l := range r.layers {
+			w, err := r.round(all, l, nil, nearestOf(2))
+			require.NoError(t, err)
+			text, err := json.Marshal(w)
+			require.NoError(t, err)
+			w = &quant.Replacement{}
+			require.NoError(t, json.Unmarshal(text, w))
+			for _, images := range []int{100, pass.Judged} {
+				parts := map[int]measure.Items{}
+				for first := (images - 1) / 64 * 64; first >= 0; first -= 64 {
+					parts[first], err = r.items(all, l, w, first, min(64, images-first))
+					require.NoError(t, err)
+				}
+				var joined measure.Items
+				for first := 0; first < images; first += 64 {
+					joined.Add(parts[first])
+				}
+				assert.Equal(t, whole.alone(t, l, nearestOf(2), images), r.total(joined))
+				assert.Equal(t, whole.alone(t, l, nearestOf(2), images), r.alone(t, l, nearestOf(2), images))
+			}
+			_, err = r.items(all, l, &quant.Replacement{Weights: w.Weights[1:], Bias: w.Bias}, 0, 1)
+			assert.ErrorContains(t, err, r.layers[l].Name()+" has")
+		}
+	}
+}
+
+// TestSpans: small networks are measured on all images at once, large ones on an eighth.
+func TestSpans(t *testing.T) {
+	assert.Equal(t, 512, spanOf(400_000, 512))
+	assert.Equal(t, 64, spanOf(simulatedMACs, 512))
+	assert.Equal(t, 128, spanOf(80_000_000, 512))
+	assert.Equal(t, 32, spanOf(80_000_000_000, 1))
+}
+
 // TestPrepareRunsOnce: what is before the layers is computed once, for all formats.
 func TestPrepareRunsOnce(t *testing.T) {
 	r := newReal(t)
-	first := r.before
+	first := r.before[0]
 	require.NoError(t, r.prepare(all))
-	assert.Same(t, first, r.before)
+	assert.Same(t, first, r.before[0])
 	for range 3 {
 		for l := range r.layers {
-			_, err := r.alone(all, l, nil, nearestOf(2), pass.Judged)
-			require.NoError(t, err)
+			r.alone(t, l, nearestOf(2), pass.Judged)
 		}
 	}
 	assert.Equal(t, pass.Judged*r.float.Index(r.layers[2]), first.Ran())
@@ -204,7 +260,7 @@ func TestMemoryBoundsAllThatIsKept(t *testing.T) {
 		r, err := newRunner(m, env)
 		require.NoError(t, err)
 		require.NoError(t, r.prepare(all))
-		assert.Equal(t, keepsAll, r.before.KeepsAll(), "%d bytes", memory)
+		assert.Equal(t, keepsAll, r.before[0].KeepsAll(), "%d bytes", memory)
 	}
 }
 

@@ -162,11 +162,7 @@ func (s *Search) joint(ctx context.Context, x *shelf, origin string, formats []q
 		seen.Origin = origin
 		return &seen, nil
 	}
-	on := onJudged
-	if x != s.judge {
-		on = onFinal
-	}
-	k, err := s.question(on, "joint", key(formats))
+	k, err := s.jointKey(x, formats)
 	if err != nil {
 		return nil, err
 	}
@@ -198,6 +194,11 @@ func (s *Search) best(ctx context.Context, candidates []candidate) (*Network, er
 }
 
 func (s *Search) bestOn(ctx context.Context, x *shelf, candidates []candidate) (*Network, error) {
+	for _, c := range candidates {
+		if _, _, err := s.ahead(ctx, x, c.formats); err != nil {
+			return nil, err
+		}
+	}
 	var best *Network
 	for _, c := range candidates {
 		n, err := s.joint(ctx, x, c.origin, c.formats)

@@ -89,12 +89,40 @@ func (s *Search) alone(ctx context.Context, l int, p *quant.Prepared, f quant.Fo
 	if err != nil {
 		return cost{}, err
 	}
-	c, err := cells.Answer(ctx, s.env.Store, k, s.isCost, func() (cost, error) { return s.oracle.alone(ctx, l, p, f, images) })
+	c, err := cells.Answer(ctx, s.env.Store, k, s.isCost, func() (cost, error) { return s.compute(ctx, l, p, f, images) })
 	if err != nil {
 		return cost{}, err
 	}
 	s.charged(l, images)
 	return c, nil
+}
+
+// compute is alone without a store.
+func (s *Search) compute(ctx context.Context, l int, p *quant.Prepared, f quant.Format, images int) (c cost, err error) {
+	w, err := s.oracle.round(ctx, l, p, f)
+	if err != nil {
+		return c, err
+	}
+	var all measure.Items
+	for _, p := range s.parts(images) {
+		d, err := s.oracle.items(ctx, l, w, p.first, p.count)
+		if err != nil {
+			return c, err
+		}
+		all.Add(d)
+	}
+	return s.oracle.total(all), nil
+}
+
+// part is judged images that are measured together.
+type part struct{ first, count int }
+
+// parts are those of the first images.
+func (s *Search) parts(images int) (list []part) {
+	for first := 0; first < images; first += s.oracle.span() {
+		list = append(list, part{first, min(s.oracle.span(), images-first)})
+	}
+	return list
 }
 
 // charged counts one measurement of a layer's format, whoever makes it.

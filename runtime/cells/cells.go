@@ -55,7 +55,8 @@ type Rechecker interface {
 	Rechecks(k Key) bool
 }
 
-func rechecks(s Store, k Key) bool {
+// Rechecks reports whether a store's answer to a question is computed again.
+func Rechecks(s Store, k Key) bool {
 	r, ok := s.(Rechecker)
 	return ok && r.Rechecks(k)
 }
@@ -63,16 +64,17 @@ func rechecks(s Store, k Key) bool {
 // Have is the answer that a store has; a nil store has none, and none that is to be computed again. fits
 // tells an answer to the question from what others may have put there, sealed as one.
 func Have[T any](s Store, k Key, fits func(T) bool) (v T, ok bool, err error) {
-	if s == nil || rechecks(s, k) {
+	if s == nil || Rechecks(s, k) {
 		return v, false, nil
 	}
-	return have(s, k, fits)
+	return Known(s, k, fits)
 }
 
 // Any takes every value of the type for an answer.
 func Any[T any](T) bool { return true }
 
-func have[T any](s Store, k Key, fits func(T) bool) (v T, ok bool, err error) {
+// Known is Have, also of an answer that is to be computed again.
+func Known[T any](s Store, k Key, fits func(T) bool) (v T, ok bool, err error) {
 	text, ok, err := s.Get(k)
 	if err != nil || !ok {
 		return v, false, err
@@ -101,8 +103,8 @@ func Try[T any](s Store, k Key, fits func(T) bool, compute func() (T, error)) (v
 		v, err = compute()
 		return v, err == nil, err
 	}
-	v, ok, err = have(s, k, fits)
-	if ok && rechecks(s, k) {
+	v, ok, err = Known(s, k, fits)
+	if ok && Rechecks(s, k) {
 		again, err := compute()
 		if err == nil && !reflect.DeepEqual(again, v) {
 			err = diag.New(diag.Pos{}, diag.CheckFailed, "-recheck: the store answers the question %s with %s, and this process with %s", k, short(v), short(again)).
@@ -118,7 +120,7 @@ func Try[T any](s Store, k Key, fits func(T) bool, compute func() (T, error)) (v
 		return v, false, err
 	}
 	defer release()
-	if v, ok, err = have(s, k, fits); ok || err != nil { // answered before the claim
+	if v, ok, err = Known(s, k, fits); ok || err != nil { // answered before the claim
 		return v, ok, err
 	}
 	if v, err = compute(); err != nil {
@@ -138,7 +140,7 @@ func Answer[T any](ctx context.Context, s Store, k Key, fits func(T) bool, compu
 		if ok || err != nil {
 			return v, err
 		}
-		if err := Wait(ctx); err != nil {
+		if err := Wait(ctx, Poll); err != nil {
 			return v, err
 		}
 	}
@@ -154,11 +156,11 @@ func short(v any) string {
 }
 
 // Wait gives others time to compute.
-func Wait(ctx context.Context) error {
+func Wait(ctx context.Context, pause time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(Poll):
+	case <-time.After(pause):
 		return nil
 	}
 }

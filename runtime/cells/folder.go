@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -72,8 +73,11 @@ func prepare(root *os.Root) error {
 	if err != nil {
 		return reason(err)
 	}
+	if slices.ContainsFunc(list, func(e fs.DirEntry) bool { return e.Name() == mark }) { // of another process, just now
+		return nil
+	}
 	for _, e := range list {
-		if e.Name() != mark && !strings.HasPrefix(e.Name(), ".") { // what another process writes now
+		if !strings.HasPrefix(e.Name(), ".") { // what another process writes now
 			return fmt.Errorf("the folder holds %q, and is no store", e.Name())
 		}
 	}

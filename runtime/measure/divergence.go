@@ -153,38 +153,80 @@ func (t *Task) Slope(s *Scale, x, ref, got, d []float32) {
 	}
 }
 
-// Diverge compares two networks' answers to the same items x.
-func (t *Task) Diverge(s *Scale, x, ref, got []float32) Divergence {
+// Items are the terms of a Divergence, item by item: those of parts of the items, joined in
+// order, have the same total as those of all items, to the last bit.
+type Items struct {
+	KL         []float64
+	MSE, Flips []float64 // of each item, result by result
+	Nats       []float64 `json:",omitempty"`
+}
+
+// Add appends the terms of the items that follow.
+func (d *Items) Add(next Items) {
+	d.KL, d.MSE = append(d.KL, next.KL...), append(d.MSE, next.MSE...)
+	d.Flips, d.Nats = append(d.Flips, next.Flips...), append(d.Nats, next.Nats...)
+}
+
+// total is the mean of terms: each divided before it is added, or their sum.
+func (d *Items) total(byTerm bool) (mean Divergence) {
+	n := float64(len(d.KL))
+	sum := func(terms []float64) (s float64) {
+		for _, v := range terms {
+			if byTerm {
+				v /= n
+			}
+			s += v
+		}
+		if !byTerm {
+			s /= n
+		}
+		return s
+	}
+	mean.MSE, mean.Flips = sum(d.MSE), sum(d.Flips)
+	byTerm = false
+	mean.KL, mean.Nats = sum(d.KL), sum(d.Nats)
+	return mean
+}
+
+// Total is the divergence of items.
+func (t *Task) Total(s *Scale, d Items) Divergence { return d.total(s == nil) }
+
+// Items compares two networks' answers to the same items x.
+func (t *Task) Items(s *Scale, x, ref, got []float32) (d Items) {
 	size := t.Size()
 	if s == nil {
-		return Diverge(ref, got, size)
+		return itemsOf(ref, got, size)
 	}
 	n := len(got) / size
 	record := len(x) / n
-	var d Divergence
 	weights := t.weights()
 	for i := range n {
 		a, b := ref[i*size:(i+1)*size], got[i*size:(i+1)*size]
-		sum, nats := t.item(s, x[i*record:(i+1)*record], a, b)
-		d.KL, d.Nats = d.KL+sum, d.Nats+nats
+		kl, nats := t.item(s, x[i*record:(i+1)*record], a, b)
+		d.KL, d.Nats = append(d.KL, kl), append(d.Nats, nats)
 		for k := range t.Results {
 			r := &t.Results[k]
 			a, b := a[r.from:r.from+r.size], b[r.from:r.from+r.size]
-			sum := 0.0
+			sum, mse, flips := 0.0, 0.0, 0.0
 			for e, v := range a {
 				e := float64(b[e]) - float64(v)
 				sum += float64(e * e)
 			}
 			if s.mse[k] > 0 {
-				d.MSE += float64(r.Weight / weights * (sum / float64(r.size) / s.mse[k]))
+				mse = float64(r.Weight / weights * (sum / float64(r.size) / s.mse[k]))
 			}
 			if r.row.differs != nil {
-				d.Flips += float64(r.Weight / weights * r.row.differs(r, a, b))
+				flips = float64(r.Weight / weights * r.row.differs(r, a, b))
 			}
+			d.MSE, d.Flips = append(d.MSE, mse), append(d.Flips, flips)
 		}
 	}
-	d.KL, d.MSE, d.Flips, d.Nats = d.KL/float64(n), d.MSE/float64(n), d.Flips/float64(n), d.Nats/float64(n)
 	return d
+}
+
+// Diverge compares two networks' answers to the same items x.
+func (t *Task) Diverge(s *Scale, x, ref, got []float32) Divergence {
+	return t.Total(s, t.Items(s, x, ref, got))
 }
 
 // Margin seeds the gradient that guides errors: the derivative of how right each item's

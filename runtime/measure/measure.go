@@ -66,21 +66,17 @@ func logSumExp(x []float32) float64 {
 	return top + math.Log(sum)
 }
 
-// MeanKL is the mean of KL over images.
-func MeanKL(ref, got []float32, classes int) float64 {
-	sum, n := 0.0, len(ref)/classes
-	for i := range n {
-		sum += KL(ref[i*classes:(i+1)*classes], got[i*classes:(i+1)*classes])
-	}
-	return sum / float64(n)
-}
-
 // Diverge compares two networks' logits of one label an item on the same images.
 func Diverge(ref, got []float32, classes int) Divergence {
-	d := Divergence{KL: MeanKL(ref, got, classes)}
-	n := len(ref) / classes
-	for i := range n {
+	d := itemsOf(ref, got, classes)
+	return d.total(true)
+}
+
+// itemsOf is Items of one label an item.
+func itemsOf(ref, got []float32, classes int) (d Items) {
+	for i := range len(got) / classes {
 		a, b := ref[i*classes:(i+1)*classes], got[i*classes:(i+1)*classes]
+		d.KL = append(d.KL, KL(a, b))
 		shift, sum := 0.0, 0.0
 		for j, x := range a {
 			shift += float64(b[j]-x) / float64(classes)
@@ -89,10 +85,11 @@ func Diverge(ref, got []float32, classes int) Divergence {
 			e := float64(b[j]-x) - shift
 			sum += float64(e * e)
 		}
-		d.MSE += sum / float64(classes) / float64(n)
+		flip := 0.0
 		if Argmax(a) != Argmax(b) {
-			d.Flips += 1 / float64(n)
+			flip = 1
 		}
+		d.MSE, d.Flips = append(d.MSE, sum/float64(classes)), append(d.Flips, flip)
 	}
 	return d
 }

@@ -22,7 +22,7 @@ func TestKL(t *testing.T) {
 	got := KL([]float32{0, 0}, []float32{0, float32(math.Log(3))})
 	assert.InDelta(t, .5*math.Log(2)+.5*math.Log(2./3), got, 1e-7)
 	assert.False(t, math.IsInf(KL([]float32{0, 0}, []float32{0, 1e4}), 0))
-	assert.InDelta(t, got/2, MeanKL([]float32{0, 0, 5, 5}, []float32{0, float32(math.Log(3)), 1, 1}, 2), 1e-7)
+	assert.InDelta(t, got/2, Diverge([]float32{0, 0, 5, 5}, []float32{0, float32(math.Log(3)), 1, 1}, 2).KL, 1e-7)
 }
 
 func TestAnswersTakeTheFirstMaximum(t *testing.T) {

@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -65,6 +66,9 @@ const look = time.Second / 2
 
 // patience is the time that one request may take.
 const patience = 20 * time.Second
+
+// blobPatience is the time that a long answer may take.
+const blobPatience = 5 * time.Minute
 
 // Cluster is a connection to one.
 type Cluster struct {
@@ -210,6 +214,10 @@ const absence = 30 * time.Second
 
 // ask asks the cluster, and reports whether it answered. An error is of the context alone.
 func (s *store) ask(request func(ctx context.Context) error) (answered bool, err error) {
+	return s.askFor(patience, request)
+}
+
+func (s *store) askFor(patience time.Duration, request func(ctx context.Context) error) (answered bool, err error) {
 	s.mu.Lock()
 	waits := time.Now().Before(s.until)
 	s.mu.Unlock()
@@ -254,10 +262,44 @@ func (s *store) Get(k cells.Key) (answer []byte, ok bool, err error) {
 		}
 		return err
 	})
+	name, isBlob := bytes.CutPrefix(answer, []byte(inBlob))
+	if !ok || !isBlob {
+		return answer, ok, err
+	}
+	answer, ok = nil, false
+	_, err = s.askFor(blobPatience, func(ctx context.Context) error {
+		most := uint64(mostLong)
+		content, err := s.blob(ctx, string(name), &most)
+		if err != nil && ctx.Err() == nil && s.conn.IsConnected() { // it has outlived its time, or is none of dnnc's
+			return nil
+		}
+		answer, ok = content, err == nil
+		return err
+	})
 	return answer, ok, err
 }
 
+// inBlob begins what stands in a bucket for a long answer: the rest is the name of a blob. No answer begins so.
+const inBlob = "blob "
+
+// longAnswer is the least bytes of an answer that is a blob: below what a message may have.
+const longAnswer = maxAnswer / 2
+
+// mostLong bounds a long answer that is taken.
+const mostLong = 1 << 28
+
 func (s *store) Put(k cells.Key, answer []byte) error {
+	if len(answer) >= longAnswer {
+		name := nameOf(answer)
+		answered, err := s.askFor(blobPatience, func(ctx context.Context) error {
+			_, err := s.blobs.PutBytes(ctx, name, answer)
+			return err
+		})
+		if !answered {
+			return err
+		}
+		answer = []byte(inBlob + name)
+	}
 	_, err := s.ask(func(ctx context.Context) error {
 		_, err := s.answers.Put(ctx, k.String(), answer)
 		return err

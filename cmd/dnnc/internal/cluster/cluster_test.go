@@ -131,6 +131,29 @@ func TestFoldersOfServers(t *testing.T) {
 	}
 }
 
+// TestLongAnswers: a store takes answers longer than a message, and one whose blob is gone is none.
+func TestLongAnswers(t *testing.T) {
+	url := serve(t, Serving{})
+	one, other := connect(t, url), connect(t, url)
+	for _, size := range []int{longAnswer - 1, longAnswer, 5 << 20} {
+		answer := make([]byte, size)
+		_, err := rand.Read(answer)
+		require.NoError(t, err)
+		k := cells.KeyOf("long", size)
+		require.NoError(t, one.Store(t.Context(), t.Logf).Put(k, answer))
+		got, ok, err := other.Store(t.Context(), t.Logf).Get(k)
+		require.NoError(t, err)
+		require.True(t, ok)
+		assert.True(t, bytes.Equal(answer, got))
+		if size >= longAnswer {
+			require.NoError(t, other.blobs.Delete(t.Context(), nameOf(answer)))
+			_, ok, err = one.Store(t.Context(), t.Logf).Get(k)
+			require.NoError(t, err)
+			assert.False(t, ok)
+		}
+	}
+}
+
 // certificate writes a certificate of this machine and its key.
 func certificate(t *testing.T) (cert, key string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
