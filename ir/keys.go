@@ -30,28 +30,31 @@ func (k Key[T]) Is(v T) Attr {
 
 // The keys of all attributes; what they mean stands in the table of operations.
 var (
-	AttrFilters = Key[int]{"filters", KindInt}
-	AttrUnits   = Key[int]{"units", KindInt}
-	AttrGroups  = Key[int]{"groups", KindInt}
-	AttrAxis    = Key[int]{"axis", KindInt}
-	AttrBlock   = Key[int]{"block", KindInt}
-	AttrUnroll  = Key[int]{"unroll", KindInt}
-	AttrLag     = Key[int]{"lag", KindInt}
-	AttrLo      = Key[int]{"lo", KindInt}
-	AttrHi      = Key[int]{"hi", KindInt}
-	AttrKeep    = Key[int]{"keep", KindInt}
-	AttrStart   = Key[int]{"start", KindInt}
-	AttrBuffer  = Key[int]{"buffer", KindInt}
-	AttrFrame   = Key[int]{"frame", KindInt}
-	AttrHop     = Key[int]{"hop", KindInt}
-	AttrFFT     = Key[int]{"fft", KindInt}
-	AttrPower   = Key[int]{"power", KindInt}
-	AttrRate    = Key[int]{"rate", KindInt}
-	AttrBands   = Key[int]{"bands", KindInt}
-	AttrNumber  = Key[int]{"coefficients", KindInt}
-	AttrBack    = Key[int]{"back", KindInt}
-	AttrFrames  = Key[int]{"frames", KindInt}
-	AttrApart   = Key[int]{"apart", KindInt}
+	AttrFilters    = Key[int]{"filters", KindInt}
+	AttrUnits      = Key[int]{"units", KindInt}
+	AttrGroups     = Key[int]{"groups", KindInt}
+	AttrAxis       = Key[int]{"axis", KindInt}
+	AttrBlock      = Key[int]{"block", KindInt}
+	AttrUnroll     = Key[int]{"unroll", KindInt}
+	AttrLag        = Key[int]{"lag", KindInt}
+	AttrLo         = Key[int]{"lo", KindInt}
+	AttrHi         = Key[int]{"hi", KindInt}
+	AttrKeep       = Key[int]{"keep", KindInt}
+	AttrStart      = Key[int]{"start", KindInt}
+	AttrBuffer     = Key[int]{"buffer", KindInt}
+	AttrFrame      = Key[int]{"frame", KindInt}
+	AttrHop        = Key[int]{"hop", KindInt}
+	AttrFFT        = Key[int]{"fft", KindInt}
+	AttrPower      = Key[int]{"power", KindInt}
+	AttrRate       = Key[int]{"rate", KindInt}
+	AttrBands      = Key[int]{"bands", KindInt}
+	AttrNumber     = Key[int]{"coefficients", KindInt}
+	AttrBack       = Key[int]{"back", KindInt}
+	AttrFrames     = Key[int]{"frames", KindInt}
+	AttrApart      = Key[int]{"apart", KindInt}
+	AttrCellBits   = Key[int]{"cell_bits", KindInt}
+	AttrCellClip   = Key[int]{"cell_clip", KindInt}
+	AttrHiddenZero = Key[int]{"hidden_zero", KindInt}
 
 	AttrKernel   = Key[[]int]{"kernel", KindInts}
 	AttrStride   = Key[[]int]{"stride", KindInts}
@@ -128,6 +131,7 @@ var (
 	AttrTwiddles    = Key[*Const]{"twiddles", KindConst}
 	AttrLevels      = Key[*Const]{"levels", KindConst}
 	AttrHidden      = Key[*Const]{"hidden", KindConst}
+	AttrProject     = Key[*Const]{"project", KindConst}
 	AttrRunningMean = Key[*Const]{"mean", KindConst}
 )
 
@@ -181,6 +185,10 @@ const (
 	CellLSTM = "lstm"
 	CellGRU  = "gru"
 	CellRNN  = "rnn"
+	// CellLSTM8 is an LSTM of TensorFlow Lite's integers (R25), CellCIFG8 one whose input gate is one less its
+	// forget gate.
+	CellLSTM8 = "lstm8"
+	CellCIFG8 = "cifg8"
 
 	ResetBefore = "before"
 	ResetAfter  = "after"

@@ -321,7 +321,11 @@ func MACs(ops []*Node) (sum int) {
 // MACs is the number of multiply-adds of one run of n: of its weights, or 0 without weights.
 func (n *Node) MACs() int {
 	if n.Op == Recurrent {
-		return n.Const(AttrHidden).Type.Shape[0] * n.Out.Type.Shape.Size()
+		sum := n.Const(AttrHidden).Type.Shape[0] * n.Out.Type.Shape.Size()
+		if p := n.Const(AttrProject); p != nil {
+			sum += p.Type.Shape.Size() * n.Out.Type.Shape[1]
+		}
+		return sum
 	}
 	if !n.Op.HasWeights() {
 		return 0
@@ -361,7 +365,11 @@ func (n *Node) work(out Shape) float64 {
 		}
 		return float64(out[len(out)-2]) * float64(n.FFT()*bits.Len(uint(n.FFT()))+bands*n.Bins())
 	case Recurrent:
-		return size * float64(n.Const(AttrHidden).Type.Shape[0])
+		rows := n.Const(AttrHidden).Type.Shape[0]
+		if p := n.Const(AttrProject); p != nil {
+			rows += p.Type.Shape[1]
+		}
+		return size * float64(rows)
 	}
 	for _, a := range n.Args {
 		size = max(size, float64(a.Type.Shape.Size()))

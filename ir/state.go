@@ -80,11 +80,12 @@ type stateKind struct {
 	name string // after the operation's own
 	Type
 	isOptional bool // the last ones
+	start      int  // where the operation alone says it
 }
 
 // next is the place of a stream's next frame, which counts from below 0 those before the first one.
 func next(isOptional bool) stateKind {
-	return stateKind{nextState, Type{Elem: Of(I32), Shape: Shape{1}}, isOptional}
+	return stateKind{name: nextState, Type: Type{Elem: Of(I32), Shape: Shape{1}}, isOptional: isOptional}
 }
 
 // stateKinds are the states that n can have after its argument, nil of most operations. Inference has
@@ -116,7 +117,7 @@ func (m *Module) NewStates(n *Node, free func(name string) string, fill, late in
 		if k.isOptional && late == 0 {
 			break
 		}
-		s := &Value{Name: free(n.Name() + "." + k.name), Type: k.Type, Pos: n.Pos}
+		s := &Value{Name: free(n.Name() + "." + k.name), Type: k.Type, Pos: n.Pos, Start: k.start}
 		switch k.name {
 		case pastState:
 			s.Start = fill
@@ -164,6 +165,11 @@ func historyStates(n *Node) []stateKind {
 
 func recurrentStates(n *Node) []stateKind {
 	h := n.Const(AttrHidden).Type.Shape[1:]
+	if n.IsLSTM8() {
+		y := n.Out.Type
+		cells := n.Args[0].Type.Shape[0] / Gates(n.Word(AttrCell))
+		return []stateKind{{name: "state", Type: Type{Elem: y.Elem, Shape: h, Quant: y.Quant}, start: y.Quant.Zero}, {name: "cell", Type: Type{Elem: Of(I16), Shape: Shape{cells}}}, next(true)}
+	}
 	list := []stateKind{{name: "state", Type: Type{Elem: Of(I16), Shape: h}}}
 	if n.Word(AttrCell) == CellLSTM {
 		list = append(list, stateKind{name: "cell", Type: Type{Elem: Of(I32), Shape: h}})

@@ -39,6 +39,7 @@ func TestEqualCounts(t *testing.T) {
 			t.Run("operations", func(t *testing.T) {
 				_, m := operationNet(t, tgt)
 				equalCounts(t, m, tgt)
+				equalCounts(t, integerLSTMs(t, tgt), tgt)
 			})
 			for _, format := range forms {
 				t.Run(format, func(t *testing.T) { equalCounts(t, conform(t, tgt, format, nil), tgt) })

@@ -17,6 +17,7 @@ import (
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/stream/streamtest"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
@@ -59,6 +60,14 @@ func recurrentNet(t *testing.T, tgt *processor.Target, bits string) *ir.Module {
 	return m
 }
 
+// integerLSTMs has the LSTMs of TensorFlow Lite's integers.
+func integerLSTMs(t *testing.T, tgt *processor.Target) *ir.Module {
+	t.Helper()
+	m := streamtest.Integers(9)
+	require.NoError(t, passes.Table.Run(context.Background(), m, &pass.Env{Target: tgt, Level: pass.Int8, Seed: 1}, pass.Options{}))
+	return m
+}
+
 // TestRecurrencesEqualInterpreter runs them in the evaluator and as objects.
 func TestRecurrencesEqualInterpreter(t *testing.T) {
 	t.Parallel()
@@ -77,10 +86,11 @@ func TestRecurrencesEqualInterpreter(t *testing.T) {
 			if err := emu.Check(tgt); err != nil {
 				t.Skip(err)
 			}
-			m := recurrentNet(t, tgt, []string{pass.EightBits, pass.SixteenBits}[i%2])
-			in, out := cases(t, m, 3)
-			require.Equal(t, out, evaluated(t, m, in))
-			runAll(t, m, tgt, tools)
+			for _, m := range []*ir.Module{recurrentNet(t, tgt, []string{pass.EightBits, pass.SixteenBits}[i%2]), integerLSTMs(t, tgt)} {
+				in, out := cases(t, m, 3)
+				require.Equal(t, out, evaluated(t, m, in))
+				runAll(t, m, tgt, tools)
+			}
 		})
 	}
 }
@@ -94,9 +104,10 @@ func TestRecurrencesInC(t *testing.T) {
 	for _, name := range []string{"armv7em", "armv6m"} {
 		tgt, err := processor.Find(name)
 		require.NoError(t, err)
-		m := recurrentNet(t, tgt, pass.EightBits)
-		p, err := network.Write(m, network.Interface{Prefix: "net"})
-		require.NoError(t, err)
-		inC(t, m, c.Print(p), []string{"gcc", "-fsanitize=undefined", "-fno-sanitize-recover=all"}, nil)
+		for _, m := range []*ir.Module{recurrentNet(t, tgt, pass.EightBits), integerLSTMs(t, tgt)} {
+			p, err := network.Write(m, network.Interface{Prefix: "net"})
+			require.NoError(t, err)
+			inC(t, m, c.Print(p), []string{"gcc", "-fsanitize=undefined", "-fno-sanitize-recover=all"}, nil)
+		}
 	}
 }

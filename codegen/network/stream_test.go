@@ -44,7 +44,11 @@ func streamRuns(t *testing.T, m *ir.Module, n int) (in, want [][]byte) {
 func TestStreamsEvaluated(t *testing.T) {
 	for seed := range uint64(40) {
 		target := []string{"armv7em", "armv7", "x86_64", "armv6m"}[seed%4]
-		_, m, err := streamtest.Quantized(t, streamtest.Random(seed, 24), target, pass.LeastHop)
+		net := streamtest.Random(seed, 24)
+		if seed >= 36 { // once on each
+			net = streamtest.Integers(24)
+		}
+		_, m, err := streamtest.Quantized(t, net, target, pass.LeastHop)
 		require.NoError(t, err)
 		p, err := network.Write(m, network.Interface{Prefix: "net", Tag: 0x1234567890abcdef})
 		require.NoError(t, err)
@@ -132,7 +136,7 @@ func TestStreamsInC(t *testing.T) {
 	if _, err := exec.LookPath("gcc"); err != nil {
 		t.Skip(err)
 	}
-	for name, net := range map[string]*ir.Module{"tcn": streamtest.TCN(40), "lstm": streamtest.Cell(ir.CellLSTM, "", 40), "late": streamtest.Late(40)} {
+	for name, net := range map[string]*ir.Module{"tcn": streamtest.TCN(40), "lstm": streamtest.Cell(ir.CellLSTM, "", 40), "late": streamtest.Late(40), "integers": streamtest.Integers(40)} {
 		_, m, err := streamtest.Quantized(t, net, "armv6m", pass.LeastHop)
 		require.NoError(t, err)
 		p, err := network.Write(m, network.Interface{Prefix: "net"})

@@ -23,6 +23,7 @@ type operator struct {
 	name    string
 	options table
 	in, out []int
+	own     []int // tensors that hold scales alone
 }
 
 // opTable are the operators that can be imported, by name.
@@ -245,8 +246,8 @@ func opName(op table, codes []table) string {
 // operator imports one operator.
 func (im *importer) operator(op table) error {
 	options, _ := op.sub(4)
-	o := &operator{name: im.opName(op), options: options, in: op.ints(1), out: op.ints(2)}
-	for _, i := range slices.Concat(o.in, o.out) {
+	o := &operator{name: im.opName(op), options: options, in: op.ints(1), out: op.ints(2), own: op.ints(8)}
+	for _, i := range slices.Concat(o.in, o.out, o.own) {
 		if i < -1 || i >= len(im.tensors) {
 			return fmt.Errorf("has the operand %d of %d", i, len(im.tensors))
 		}

@@ -28,9 +28,6 @@ var onnxOrder = [4]int{0, 3, 1, 2}
 // lstm imports UNIDIRECTIONAL_SEQUENCE_LSTM of one batch with constant weights, as
 // a loop over its time steps or unrolled; every run of it begins with states of zero.
 func lstm(im *importer, o *operator, x *operand) error {
-	if im.exact {
-		return errors.New("of integers: TensorFlow Lite rounds its gates and its cell by functions of its own, which no operation here has: -exact=false quantizes the model anew")
-	}
 	s, isTimeFirst := slices.Clone(x.shape), o.options.byte(3, 0) != 0
 	if len(s) != 3 {
 		return fmt.Errorf("of a sequence of shape %v", x.shape)
@@ -39,8 +36,7 @@ func lstm(im *importer, o *operator, x *operand) error {
 		s[0], s[1] = s[1], s[0]
 	}
 	batch, steps, inputs := s[0], s[1], s[2]
-	switch {
-	case batch != 1:
+	if batch != 1 {
 		return fmt.Errorf("of a batch of %d; networks are compiled for one", batch)
 	}
 	for _, k := range []int{0, 1} {
@@ -52,6 +48,9 @@ func lstm(im *importer, o *operator, x *operand) error {
 		if i := lstmNorms + k; i < len(o.in) && o.in[i] >= 0 {
 			return errors.New("with a layer normalisation of its gates")
 		}
+	}
+	if im.exact {
+		return im.exactLSTM(o, x, steps, inputs)
 	}
 	act, ok := map[int]ir.Op{actRelu: ir.Relu, actRelu6: ir.Relu6, actTanh: ir.Tanh}[o.options.byte(0, 0)]
 	if !ok {

@@ -190,6 +190,77 @@ func TestRecurrentFaults(t *testing.T) {
 	}
 }
 
+// TestIntegerLSTM: one of int8 keeps its integers, also without an input gate, and those of the optimized kernels are the
+// same; read as reals it is an LSTM of reals.
+func TestIntegerLSTM(t *testing.T) {
+	for folder, wants := range map[string][]string{
+		"unidirectional_sequence_lstm_int8_1": {"cell: lstm8", "project: t18.project", "hidden_zero: -126", "cell_bits: 5", "cell_clip: 1574", "i8[32,10]"},
+		"unidirectional_sequence_lstm_int8_2": {"cell: cifg8", "cell_bits: 1", "cell_clip: 20500", "i8[21,7]", "i16[21,3,1] scale 0.000244140625 zero 0"},
+	} {
+		m, err := Load("testdata/"+folder+"/model.tflite", Options{})
+		require.NoError(t, err)
+		for _, want := range wants {
+			assert.Contains(t, m.String(), want)
+		}
+		fast, err := Load("testdata/"+folder+"/model.tflite", Options{Optimized: true})
+		require.NoError(t, err)
+		assert.Equal(t, m.String(), fast.String())
+		reals, err := Load("testdata/"+folder+"/model.tflite", Options{Float: true})
+		require.NoError(t, err)
+		assert.False(t, reals.IsQuantized())
+	}
+}
+
+// TestIntegerLSTMFaults says what an LSTM of integers must not have.
+func TestIntegerLSTMFaults(t *testing.T) {
+	whole, err := os.ReadFile("testdata/unidirectional_sequence_lstm_int8_1/model.tflite")
+	require.NoError(t, err)
+	f := &flat{raw: whole}
+	graph := table{f, f.follow(0)}.tables(2)[0]
+	tensors, ops := graph.tables(0), graph.tables(3)
+	lstm := ops[len(ops)-1]
+	options, ok := lstm.sub(4)
+	require.True(t, ok)
+	operands, n, ok := lstm.vector(1, 4)
+	require.True(t, ok && n == 24)
+	own, n, ok := lstm.vector(8, 4)
+	require.True(t, ok && n == 5)
+	argument := func(k int) []byte { return whole[operands+4*k : operands+4*k+4] }
+	// part is where the scale or the zero point of an argument stands, or its type.
+	tensor := func(k int) table { return tensors[lstm.ints(1)[k]] }
+	part := func(k, field, size int) int {
+		q, ok := tensor(k).sub(4)
+		require.True(t, ok)
+		at, n, ok := q.vector(field, size)
+		require.True(t, ok && n == 1)
+		return at
+	}
+	const scale, zero = 2, 3
+	for want, c := range map[string]struct {
+		at    int
+		bytes []byte
+	}{
+		"with the fused activation 1":          {options.field(0), []byte{actRelu}},
+		"has weights of shape":                 {operands + 4*lstmWeights, argument(lstmBiases)},
+		"lacks weights of a gate":              {operands + 4*(lstmRecurrent+2), []byte{255, 255, 255, 255}},
+		"the zero point 0":                     {part(lstmWeights+1, zero, 8), []byte{1}},
+		"a cell of the scale":                  {part(lstmStates+1, scale, 4), []byte{1, 0, 0x40, 0x39}},
+		"another scale than its result":        {part(lstmStates, scale, 4), []byte{1, 0, 0x40, 0x39}},
+		"has a bias of int8":                   {operands + 4*(lstmBiases+1), argument(lstmWeights)},
+		"with peepholes":                       {operands + 4*lstmPeepholes, argument(lstmBiases)},
+		"with a layer normalisation":           {operands + 4*lstmNorms, argument(lstmBiases)},
+		"has no states":                        {operands + 4*lstmStates, []byte{255, 255, 255, 255}},
+		"whose gates have 8 bits":              {tensor(lstmStates + 1).field(1), []byte{int8Type}},
+		"has no scale of its hidden state":     {own + 16, whole[own : own+4]},
+		"has weights or sizes that are comput": {operands + 4*(lstmWeights+1), argument(lstmInput)},
+	} {
+		raw := append([]byte(nil), whole...)
+		copy(raw[c.at:], c.bytes)
+		_, err := Parse("net", raw, Options{})
+		assert.ErrorContains(t, err, want)
+	}
+}
+
 // TestTexts shows what operators become: gates repeated to the pixels that they weigh,
 // dense layers of rows as convolutions of pixels, rows by the input's integers.
 func TestTexts(t *testing.T) {

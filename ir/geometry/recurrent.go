@@ -35,8 +35,9 @@ type Recurrence struct {
 
 // RecurrenceOf reads the sizes of a recurrent node.
 func RecurrenceOf(n *ir.Node) Recurrence {
-	out, cell := n.Out.Type.Shape, n.Word(ir.AttrCell)
-	return Recurrence{Cell: cell, Hidden: out[0], Steps: out[1], Gates: ir.Gates(cell), IsBack: n.Int(ir.AttrBack) == 1, ResetsAfter: n.ResetsAfter()}
+	cell := n.Word(ir.AttrCell)
+	gates := ir.Gates(cell)
+	return Recurrence{Cell: cell, Hidden: n.Const(ir.AttrHidden).Type.Shape[0] / gates, Steps: n.Out.Type.Shape[1], Gates: gates, IsBack: n.Int(ir.AttrBack) == 1, ResetsAfter: n.ResetsAfter()}
 }
 
 // At is the place of step k in time.

@@ -183,6 +183,24 @@ func TestLateRecurrences(t *testing.T) {
 	}
 }
 
+// TestIntegers: LSTMs of TensorFlow Lite's integers begin, after frames that are left out, with the zero point of their
+// hidden state.
+func TestIntegers(t *testing.T) {
+	const frames, records = 40, 3
+	for _, hop := range []int{pass.LeastHop, 4} {
+		whole, step, err := streamtest.Quantized(t, streamtest.Integers(frames), "armv7em", hop)
+		require.NoError(t, err)
+		compared, err := validate.Stream(context.Background(), whole, step, streamtest.Records(whole, records, 5))
+		require.NoError(t, err)
+		assert.Positive(t, compared)
+		n := step.Value("second").Def
+		require.NotNil(t, n.Next())
+		assert.Equal(t, []int{-11, 0}, []int{n.States()[0].Start, n.States()[1].Start})
+		assert.Equal(t, n.Out.Type.Quant, n.States()[0].Type.Quant)
+		assert.Equal(t, []string{"i8[5]", "i16[6]"}, []string{n.States()[0].Type.String(), n.States()[1].Type.String()})
+	}
+}
+
 // TestPlacesOfFrames: an edited place of a recurrence's next frame is refused, as is one more state.
 func TestPlacesOfFrames(t *testing.T) {
 	_, step, err := streamtest.Quantized(t, streamtest.Late(24), "armv7em", 4)

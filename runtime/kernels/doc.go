@@ -71,7 +71,7 @@
 //	    Scale 2^-15, zero point 0. Argmax takes the first maximum; its result is i8.
 //	R16 Means, sums and products of computed matrices are RQ of an exact sum,
 //	    a mean's factor having the division in it; of computed matrices of i16 by R7. Nothing
-//	    else rounds but R19 and R20.
+//	    else rounds but R19, R20, R24 and R25.
 //	R19 Spectrogram, of samples of i16. Of each frame: e, the bits that its samples x take
 //	    without their signs, 0..15; v = (x << (15-e)) * tap, of a window of 16 bits; pairs of v as
 //	    complex numbers through stages of radix 4, first one of radix 2 where their number is no
@@ -112,4 +112,16 @@
 //	    root by five steps of Newton's method in fixed point of three integer bits, as TFLite computes it.
 //	    y = R9 of RQ(x-z) with the factor (n*m >> 31)*2^-(r+k), as in R6. With round: tflite the result
 //	    has the scale 1/128 and the zero point 0, and y = clamp(RQ(x-z)) with the factor n*2^-(24+k), as in R8.
+//	R25 An LSTM of TensorFlow Lite's integers (recurrent with cell: lstm8 or cifg8). Its hidden state h has 8 bits and
+//	    is the result of a step; before the first step it is the result's zero point. Its cell c has 16 bits, cell_bits
+//	    of them before the point, and begins with 0. RQ is R8, sat within 16 bits, D(v, n) is v/2^n, ties
+//	    away from zero. The sum of a gate is sat(x + RQ(b + sum of W*h)), 12 bits after the point, without zero
+//	    points: b has them. S and T are sigmoid and tanh in units of 2^-15. c' = sat(D(f*c, 15) + D(i*g, 15+cell_bits)),
+//	    i being 2^15-1-f of cifg8, within cell_clip on both sides. What is made is RQ(o*T(c')) plus a zero point, within
+//	    -128..127. The result is that, or with project RQ(b + sum of P*made) plus its zero point, within lo and hi.
+//	    With H of R20, S(x) = sat(2*I(-8|x|)) and T(x) = sat(4*(I(-2^(n+1)*|x|) - 2^13)), n the bits before the point
+//	    of x. S of a negative x is 2^15-1-S(|x|), T is -T(|x|); S(0) = 2^14, T(0) = 0. I(e) is 2^14/(1+exp(e/2^15)): a = e mod 2^13 -
+//	    2^13, y = a + 2^12, y2 = H(y*y), s = D(H((D(H(y2*y2), 2) + H(y2*y))*10923) + y2, 1), p = sat(28918 + H((y+s)*28918));
+//	    for each set bit k of (a-e)/2^13, p = H(p*E[k]), E = 25520, 19875, 12055, 4435, 600, 11, then 0; d = floor((p + 2^15)/2),
+//	    r = 23130 + H(-15420*d), and three times r + sat(4*H(r*(2^13 - H(d*r)))). These are the numbers of gemmlowp, of 16 bits.
 package kernels

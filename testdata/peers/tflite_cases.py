@@ -410,7 +410,9 @@ def log_softmax(m, x):
 
 def lstm(m, x):
     """A sequence through one LSTM, as Keras' converter writes it, with peepholes, a
-    projection, a clipped cell or without an input gate now and then; floats only."""
+    projection, a clipped cell or without an input gate now and then."""
+    if m.q:
+        return integer_lstm(m, x)
     r, shape = m.r, m.shape(x)
     o = s.UnidirectionalSequenceLSTMOptionsT()
     o.timeMajor, o.fusedActivationFunction = bool(r.integers(2)), 4
@@ -448,6 +450,47 @@ def lstm(m, x):
         m.g.tensors[args[k]].isVariable = True
     to = [steps, batch, outs] if o.timeMajor else [batch, steps, outs]
     return m.op(OP.UNIDIRECTIONAL_SEQUENCE_LSTM, args, m.value(to), o, B.UnidirectionalSequenceLSTMOptions)
+
+
+def integer_lstm(m, x):
+    """The same of int8 with a cell of int16, without peepholes: a scale for each matrix, of the cell a
+    power of two, and in the operator's intermediates that of a gate times a cell."""
+    r, shape = m.r, m.shape(x)
+    o = s.UnidirectionalSequenceLSTMOptionsT()
+    o.timeMajor, o.fusedActivationFunction = bool(r.integers(2)), 4
+    batch, steps, inputs = shape
+    if o.timeMajor:
+        x = reshape(m, x, [steps, batch, inputs])
+    cells = int(r.integers(1, 12))
+    isProjected = r.integers(3) == 0
+    outs = int(r.integers(1, 12)) if isProjected else cells
+
+    def weights(reach, *shape):
+        return m.tensor(shape, np.int8, r.integers(-127, 128, shape).astype(np.int8), scale=np.exp(r.uniform(-5, -3.5)) / reach, zero=0)
+
+    def zero():
+        return int(r.integers(-128, 128)) if r.integers(2) else 0
+    out, hidden = ((np.exp(r.uniform(-5.5, -4)), zero()) for _ in range(2))
+    args = [-1] * 24
+    args[0] = x
+    for k in range(int(r.integers(4) == 0), 4):
+        args[1 + k], args[5 + k] = weights(100 * m.scale(x), cells, inputs), weights(1, cells, outs)
+        args[12 + k] = m.tensor([cells], np.int32, r.integers(-3000, 3000, cells).astype(np.int32), scale=m.scale(args[1 + k]) * m.scale(x), zero=0)
+    if isProjected:
+        args[16] = weights(1, outs, cells)
+        if r.integers(2):
+            args[17] = m.tensor([outs], np.int32, r.integers(-3000, 3000, outs).astype(np.int32), scale=m.scale(args[16]) * hidden[0], zero=0)
+        o.projClip = float(np.float32(r.uniform(0.2, 1))) if r.integers(2) else 0.0
+    o.cellClip = float(np.float32(r.uniform(0.2, 2))) if r.integers(3) == 0 else 0.0
+    args[18] = m.tensor([batch, outs], np.int8, scale=out[0], zero=out[1])
+    args[19] = m.tensor([batch, cells], np.int16, scale=2.0 ** -int(r.integers(9, 16)), zero=0)
+    for k in (18, 19):
+        m.g.tensors[args[k]].isVariable = True
+    to = [steps, batch, outs] if o.timeMajor else [batch, steps, outs]
+    y = m.op(OP.UNIDIRECTIONAL_SEQUENCE_LSTM, args, m.tensor(to, np.int8, scale=out[0], zero=out[1]), o, B.UnidirectionalSequenceLSTMOptions)
+    own = [m.tensor([1], np.int16) for _ in range(4)]
+    m.g.operators[-1].intermediates = own + [m.tensor([1], np.int8, scale=(hidden if isProjected else out)[0], zero=(hidden if isProjected else out)[1])]
+    return y
 
 
 def sequence(r):
@@ -792,7 +835,7 @@ KINDS["CHAIN"] = (chain, image)
 SUFFIXES = {"_UINT8": "uint8", "_INT16": "int16"}
 WORDS = ("ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "BROADCAST_MUL", "BROADCAST_SUB", "CHAIN", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC",
          "MAX_POOL_2D", "MEAN", "MUL", "NETWORK", "PAD", "RELU6", "SOFTMAX", "SQUEEZE_EXCITE", "SUB", "TANH", "TRANSPOSE_CONV")  # of int16, too
-FLOATS = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS", "LOCAL_RESPONSE_NORMALIZATION")  # whose integers are TensorFlow Lite's own
+FLOATS = ("SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS", "LOCAL_RESPONSE_NORMALIZATION")  # whose integers are TensorFlow Lite's own
 
 OPTIMIZED = ("LOG_SOFTMAX", "LOCAL_RESPONSE_NORMALIZATION")  # whose reference kernel saturates some steps too early, or leaves the last neighbour out
 

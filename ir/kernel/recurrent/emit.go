@@ -9,16 +9,18 @@ import (
 
 // writer writes a recurrence.
 type writer struct {
-	*emit.Generator
+	dots
 	*geometry.RecurrentInts
 	layout
-	plan  Plan
 	table *loop.Global
 	x, y  *loop.Cursor // the current step's
 }
 
 // Emit writes the recurrence (R20).
 func (p Plan) Emit(g *emit.Generator) error {
+	if g.Node.IsLSTM8() {
+		return p.emitLSTM(g)
+	}
 	r, err := geometry.RecurrentIntsOf(g.Node)
 	if err != nil {
 		return err
@@ -27,7 +29,7 @@ func (p Plan) Emit(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
-	w := &writer{Generator: g, RecurrentInts: r, layout: layoutOf(r.Recurrence), plan: p, table: g.Global("table", 2, raw)}
+	w := &writer{dots: dots{g, p.Product}, RecurrentInts: r, layout: layoutOf(r.Recurrence), table: g.Global("table", 2, raw)}
 	all := []int{0, 1, 2, 3}[:r.Gates]
 	var first, candidate *weights // a GRU that resets before the product has its candidate's apart
 	if resetsBefore(r.Recurrence) {
@@ -37,13 +39,8 @@ func (p Plan) Emit(g *emit.Generator) error {
 	}
 	b := g.B
 	b.For("i", loop.Int(0), loop.Int(w.bytes/4), 1, func(i loop.Expr) { b.StoreAligned(g.Scratch, loop.Scaled(i, 4), loop.Int(0), 4) })
-	states, next := g.Node.States(), g.Node.Next()
-	if next != nil {
-		states = states[:len(states)-1]
-	}
-	for i := range states {
-		w.load(i)
-	}
+	places := []int{w.hidden, w.layout.cell}
+	w.loadStates(places)
 	b.For("step", loop.Int(0), loop.Int(r.Steps), 1, func(step loop.Expr) {
 		if r.IsBack {
 			step = b.Let("t", loop.Op(loop.Sub, loop.Int(r.Steps-1), step))
@@ -58,58 +55,11 @@ func (p Plan) Emit(g *emit.Generator) error {
 		w.cells(first, w.hidden, w.reset)
 		w.cells(candidate, w.next, w.candidate)
 	})
-	kept := loop.Expr(loop.Int(-1))
-	if next != nil {
-		kept = w.advancePlace()
-	}
-	for i := range states {
-		w.keep(i, kept)
-	}
+	w.keepStates(places, w.Steps)
 	return nil
 }
 
-// advancePlace adds the steps to the place of the next one, up to 0. It gives -1 where the last of them was not
-// before the first one, else 0.
-func (w *writer) advancePlace() loop.Expr {
-	b, to := w.B, w.Args[len(w.Args)-1]
-	place := b.Let("place", loop.Sum(&loop.Load{From: to, Offset: loop.Int(0), T: loop.I32, Align: 4}, loop.Int(w.Steps)))
-	b.StoreAligned(to, loop.Int(0), loop.Op(loop.SMin, place, loop.Int(0)), 4)
-	return b.Let("kept", loop.Op(loop.AShr, loop.Op(loop.Sub, loop.Int(0), place), loop.Int(31)))
-}
-
-// load copies state i, the hidden state or the cell, to its place in scratch.
-func (w *writer) load(i int) {
-	w.copyState(i, func(at, place loop.Expr, t loop.Type, align int) {
-		w.B.StoreAligned(w.Scratch, place, &loop.Load{From: w.Args[1+i], Offset: at, T: t, Align: align}, align)
-	})
-}
-
-// keep copies its bits that are kept back: all, or none.
-func (w *writer) keep(i int, kept loop.Expr) {
-	w.copyState(i, func(at, place loop.Expr, t loop.Type, align int) {
-		v := loop.Expr(&loop.Load{From: w.Scratch, Offset: place, T: t, Align: align})
-		if w.Node.Next() != nil {
-			v = loop.Op(loop.And, v, loop.To(loop.Trunc, kept, t.Bits))
-		}
-		w.B.StoreAligned(w.Args[1+i], at, v, align)
-	})
-}
-
-func (w *writer) copyState(i int, move func(at, place loop.Expr, t loop.Type, align int)) {
-	t, first := loop.I16, w.hidden
-	if i > 0 {
-		t, first = loop.I32, w.layout.cell
-	}
-	w.B.For("i", loop.Int(0), loop.Int(w.Hidden), 1, func(k loop.Expr) {
-		at := loop.Scaled(k, t.Bytes())
-		move(at, loop.Sum(at, loop.Int(first)), t, t.Bytes())
-	})
-}
-
 func (w *writer) size(v *ir.Value) int { return emit.Integer(v.Type).Bytes() }
-
-// mostChunks is the chunks of a round of the loop over inputs.
-const mostChunks = 4
 
 // weights are the rows of some gates, cell by cell: for each chunk of inputs those of one gate
 // after the other. Words are the multipliers of a cell's gates, and a bias after them where
@@ -120,21 +70,9 @@ type weights struct {
 }
 
 func (w *writer) pack(role string, gates []int) *weights {
-	var codes []byte
 	var words []int64
 	h := w.Hidden
 	for cell := range h {
-		for at := 0; at < padded(w.Recurrence); at += chunk {
-			for _, gate := range gates {
-				for _, k := range w.order() {
-					code := int8(0)
-					if at+k < h {
-						code = w.Weight[(gate*h+cell)*h+at+k]
-					}
-					codes = append(codes, byte(code))
-				}
-			}
-		}
 		for _, gate := range gates {
 			words = append(words, int64(w.Mul[gate*h+cell]))
 		}
@@ -142,15 +80,7 @@ func (w *writer) pack(role string, gates []int) *weights {
 			words = append(words, int64(w.Bias[cell]))
 		}
 	}
-	return &weights{gates, w.Global("hidden"+role, 4, codes), w.Ints("channels"+role, 32, words)}
-}
-
-// order is the order of the inputs in a chunk: bytes 0 and 2 of a word are extended together.
-func (w *writer) order() []int {
-	if w.plan.Product == smlad {
-		return []int{0, 2, 1, 3}
-	}
-	return []int{0, 1, 2, 3}
+	return &weights{gates, w.Global("hidden"+role, 4, w.codes(w.Weight, gates, h, h)), w.Ints("channels"+role, 32, words)}
 }
 
 // place is where the cell that is being written stands.
@@ -174,7 +104,7 @@ func (w *writer) cells(p *weights, from int, do func(c *place)) {
 	}
 	b.For("cell", loop.Int(0), loop.Int(w.Hidden), 1, func(cell loop.Expr) {
 		c.cell = cell
-		sums := w.products(p, codes, from, c)
+		sums := w.sums(p, codes, from, c)
 		c.sums = nil
 		for i, sum := range sums {
 			mul := &loop.Load{From: c.words, Offset: loop.Int(4 * i), T: loop.I32, Align: 4}
@@ -190,8 +120,8 @@ func (w *writer) cells(p *weights, from int, do func(c *place)) {
 	})
 }
 
-// products are the sums of weights times the hidden state.
-func (w *writer) products(p *weights, codes *loop.Cursor, from int, c *place) (sums []loop.Expr) {
+// sums are those of weights times the hidden state.
+func (w *writer) sums(p *weights, codes *loop.Cursor, from int, c *place) (sums []loop.Expr) {
 	b := w.B
 	acc := make([]*loop.Var, len(p.gates))
 	for i := range acc {
@@ -200,48 +130,11 @@ func (w *writer) products(p *weights, codes *loop.Cursor, from int, c *place) (s
 			b.Set(acc[i], &loop.Load{From: c.words, Offset: loop.Int(4 * len(acc)), T: loop.I32, Align: 4})
 		}
 	}
-	h := b.Cursor("h", w.Scratch, loop.Int(from))
-	chunks := padded(w.Recurrence) / chunk
-	once := w.Unroll(mostChunks)
-	for chunks%once != 0 {
-		once--
-	}
-	b.For("chunk", loop.Int(0), loop.Int(chunks/once), 1, func(loop.Expr) {
-		for part := range once {
-			w.chunk(acc, codes, h, part)
-		}
-		b.Advance(codes, once*chunk*len(acc))
-		b.Advance(h, once*chunk*2)
-	})
+	w.products(acc, codes, from, w.Hidden)
 	for _, v := range acc {
 		sums = append(sums, v.Get())
 	}
 	return sums
-}
-
-// chunk adds the products of a chunk, so many after the cursors.
-func (w *writer) chunk(acc []*loop.Var, codes, h *loop.Cursor, part int) {
-	b := w.B
-	at := func(i, bytes int) loop.Expr { return loop.Int(part*chunk*bytes + i) }
-	if w.plan.Product == smlad {
-		word := func(i int) loop.Expr {
-			return b.Let("h", &loop.Load{From: h, Offset: at(4*i, 2), T: loop.I32, Align: 4})
-		}
-		low, high := word(0), word(1)
-		for i, v := range acc {
-			q := b.Let("q", &loop.Load{From: codes, Offset: at(4*i, len(acc)), T: loop.I32, Align: 4})
-			b.Set(v, loop.Instr("smlad", loop.Instr("sxtb16", q), low, v.Get()))
-			b.Set(v, loop.Instr("smlad", loop.Instr("sxtb16", loop.Instr("ror8", q)), high, v.Get()))
-		}
-		return
-	}
-	for k := range chunk {
-		x := b.Let("h", loop.To(loop.SExt, &loop.Load{From: h, Offset: at(2*k, 2), T: loop.I16, Align: 2}, 32))
-		for i, v := range acc {
-			q := loop.To(loop.SExt, loop.At(codes, at(4*i+k, len(acc)), loop.I8), 32)
-			b.Set(v, loop.Sum(v.Get(), loop.Times(q, x)))
-		}
-	}
 }
 
 // shifted is x/2^bits, rounded half up.

@@ -43,15 +43,24 @@ func products(t *processor.Target) []string {
 }
 
 func plan(l kernel.Layer) (Plan, bool) {
-	return of(geometry.RecurrenceOf(l.Node), products(l.Target)[0]), true
+	return of(l.Node, products(l.Target)[0]), true
 }
 
-func of(r geometry.Recurrence, product string) Plan {
+func of(n *ir.Node, product string) Plan {
+	r := geometry.RecurrenceOf(n)
 	per := perProduct
 	if product == smlad {
 		per = perHalf
 	}
 	rows := float64(r.Gates * r.Hidden)
+	if n.IsLSTM8() {
+		outputs := n.Out.Type.Shape[0]
+		steps := rows*(float64(outputs)*per+perFixed) + float64(r.Hidden)*perCell
+		if n.Const(ir.AttrProject) != nil {
+			steps += float64(outputs) * (float64(r.Hidden)*per + perGate)
+		}
+		return Plan{product, lstmLayoutOf(r.Hidden, outputs).bytes, float64(r.Steps) * steps}
+	}
 	return Plan{product, layoutOf(r).bytes, float64(r.Steps) * (rows*(float64(r.Hidden)*per+perGate) + float64(r.Hidden)*perCell)}
 }
 
@@ -60,6 +69,7 @@ const (
 	perProduct = kernel.PerWeight
 	perHalf    = 1.5
 	perGate    = 32.
+	perFixed   = 185. // a gate by fixed-point functions
 	perCell    = 60.
 )
 
@@ -68,7 +78,7 @@ func read(l kernel.Layer) (kernel.Plan, error) {
 	if !slices.Contains(products(l.Target), product) {
 		return nil, fmt.Errorf("no plan with the product %q", product)
 	}
-	return of(geometry.RecurrenceOf(l.Node), product), nil
+	return of(l.Node, product), nil
 }
 
 // layout is where the states lie in scratch: the hidden state as halves, with zeros after it up
@@ -80,10 +90,10 @@ type layout struct{ hidden, next, update, cell, bytes int }
 const chunk = 4
 
 // padded is the inputs of a row in whole chunks.
-func padded(r geometry.Recurrence) int { return (r.Hidden + chunk - 1) / chunk * chunk }
+func padded(inputs int) int { return (inputs + chunk - 1) / chunk * chunk }
 
 func layoutOf(r geometry.Recurrence) (l layout) {
-	halves := 2 * padded(r)
+	halves := 2 * padded(r.Hidden)
 	l.next = halves
 	l.update, l.bytes = 2*halves, 2*halves
 	switch {

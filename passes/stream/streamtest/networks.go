@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -44,14 +45,18 @@ func (b *Net) Const(name string, deviation float64, shape ...int) *ir.Const {
 
 // Add appends an operation.
 func (b *Net) Add(op ir.Op, name string, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
-	n := &ir.Node{Op: op, Args: args, Out: &ir.Value{Name: name, Content: ir.Content{Axis: ir.NoAxis}}}
+	return b.AddOf(ir.Type{}, op, name, args, attrs...)
+}
+
+// AddOf is Add of a result of integers of a type, whose shape is inferred.
+func (b *Net) AddOf(t ir.Type, op ir.Op, name string, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
+	n := &ir.Node{Op: op, Args: args, Out: &ir.Value{Name: name, Type: t, Content: ir.Content{Axis: ir.NoAxis}}}
 	n.Out.Def = n
 	n.Put(attrs...)
-	t, d := ir.InferNode(n)
-	if d != nil {
+	var d *diag.Diagnostic
+	if n.Out.Type, d = ir.InferNode(n); d != nil {
 		panic(d)
 	}
-	n.Out.Type = t
 	b.M.Ops, b.At = append(b.M.Ops, n), n.Out
 	return n.Out
 }

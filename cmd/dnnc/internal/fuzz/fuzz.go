@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -262,7 +263,30 @@ func roundAsImported(m *ir.Module) {
 		if o.Op.Takes(ir.AttrRound) && of(o, ir.AttrMul) != nil && (bias == nil || bias.Type.Elem.Kind != ir.I64) {
 			o.Put(ir.AttrRound.Is([]string{ir.RoundTFLite, ir.RoundTwice, ir.RoundEven}[k%3]))
 		}
+		if o.Op == ir.Recurrent && o.Word(ir.AttrCell) == ir.CellLSTM && o.Args[0].Type.IsWide() && !o.Out.Type.IsWide() {
+			asLSTM8(m, o, k)
+		}
 	}
+	m.PruneConsts()
+}
+
+// asLSTM8 makes an LSTM one of TensorFlow Lite's integers, with its weights of the hidden state.
+func asLSTM8(m *ir.Module, o *ir.Node, k int) {
+	rows := o.Const(ir.AttrHidden).Type.Shape[0]
+	put := func(key ir.Key[*ir.Const], list []int64) {
+		c := ir.IntConst(o.Name()+".lstm8."+key.String(), ir.Of(ir.I32), ir.Shape{len(list)}, list)
+		m.Consts = append(m.Consts, c)
+		o.Put(key.Is(c))
+	}
+	o.Drop(ir.AttrTable)
+	bias := make([]int64, rows)
+	for i := range bias {
+		bias[i] = int64(i*977%8000 - 4000)
+	}
+	put(ir.AttrBias, bias)
+	put(ir.AttrMul, slices.Repeat([]int64{1<<30 + 12345}, 5))
+	put(ir.AttrShift, []int64{30, 31, 32, 35, 53})
+	o.Put(ir.AttrCell.Is(ir.CellLSTM8), ir.AttrCellBits.Is(k%(ir.MostCellBits+1)), ir.AttrCellClip.Is(k%2*12345))
 }
 
 // dumps prints a module, reads it and prints it again.

@@ -112,7 +112,7 @@ func TestTFLiteVerifies(t *testing.T) {
 	}
 }
 
-// TestRecurrentVerifies compiles recurrences that are unrolled, for peepholes and a projection, and for a
+// TestRecurrentVerifies compiles LSTMs of TensorFlow Lite's integers, and recurrences that are unrolled, for peepholes and a projection, and for a
 // cell state that is a result: the object has the weights of its steps once.
 func TestRecurrentVerifies(t *testing.T) {
 	if _, err := llvm.Find(""); err != nil {
@@ -124,9 +124,11 @@ func TestRecurrentVerifies(t *testing.T) {
 	}
 	const model = dnnctest.Root + "/frontend/onnx/testdata/lstm_1/model.onnx"
 	for _, target := range targets {
-		code, stdout, stderr := dnnctest.Run(t, "verify", dnnctest.Root+"/frontend/tflite/testdata/unidirectional_sequence_lstm_2/model.tflite", "-target", target, "-images", "40", "-n", "10")
-		require.Zero(t, code, stderr)
-		assert.Contains(t, stdout, "10 of 10 images of noise and 8 of 8 adversarial inputs bit-exact")
+		for _, name := range []string{"2", "int8_1", "int8_2"} {
+			code, stdout, stderr := dnnctest.Run(t, "verify", dnnctest.Root+"/frontend/tflite/testdata/unidirectional_sequence_lstm_"+name+"/model.tflite", "-target", target, "-images", "40", "-n", "10")
+			require.Zero(t, code, stderr)
+			assert.Contains(t, stdout, "10 of 10 images of noise and 8 of 8 adversarial inputs bit-exact")
+		}
 		for _, level := range [][]string{{"-O", "int8"}, {"-O", "universal", "-bits", "2"}, {"-O", "universal", "-bits", "3"}} {
 			code, stdout, stderr := dnnctest.Run(t, append([]string{"verify", model, "-target", target, "-images", "40", "-n", "10"}, level...)...)
 			require.Zero(t, code, stderr)
