@@ -71,7 +71,7 @@ func (b *Build) environment(errors []disturb.Condition) *pass.Env {
 	c := &b.Result.Config
 	ranges, bits, _ := pass.Activations(c.Activations) // which Check has read
 	env := &pass.Env{
-		Target: c.Target, Level: c.Level, Small: c.SmallCode, Stream: c.Stream, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: errors, Fix: c.Fix, Formats: c.Formats,
+		Target: c.Target, Level: c.Level, Small: c.SmallCode, Stream: c.Stream, Rows: c.Rows, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: errors, Fix: c.Fix, Formats: c.Formats,
 		Search: c.Search, Objective: c.Objective, MinBits: c.MinBits, MaxBits: c.MaxBits, Checkpoint: c.Checkpoint, Store: c.Store, Patient: c.Time > 0, MaxMemory: c.Memory, Ranges: ranges, Bits: bits,
 		Progress: c.Progress, Tune: c.Tune, Float: func() *ir.Module { return b.Result.Float },
 	}
@@ -295,6 +295,10 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 		r.Warn(diag.Warn(diag.BelowAim, "no network that was measured has %v of the robust accuracy by its estimate; the one that keeps most is taken", k.Share).
 			WithHelp("wider -formats keep more, -keep refuses what is not shown, -bits and -size choose the bytes"))
 	}
+	if err == nil && c.Rows && r.Planned() && m.ByRows() == nil {
+		err = diag.New(m.Pos, diag.AlreadyLowered, "-rows: the dump is of a network that is given its input whole").
+			WithHelp("-start-after fuse-pool selects kernels and plans memory anew; or start from the network")
+	}
 	if err == nil && c.Chosen == nil {
 		r.warnOfExcess()
 	}
@@ -343,7 +347,7 @@ func planned(ctx context.Context, m *ir.Module, env *pass.Env, e ir.Elem, b pass
 			n.Put(ir.AttrBits.Is(e), ir.AttrRounding.Is(quant.Nearest))
 		}
 	}
-	plain := &pass.Env{Target: env.Target, Level: pass.Int8, Small: env.Small, Stream: env.Stream, Budget: b, Seed: env.Seed, Ranges: env.Ranges, MaxMemory: env.MaxMemory, Calibration: env.Calibration, Holdout: env.Holdout}
+	plain := &pass.Env{Target: env.Target, Level: pass.Int8, Small: env.Small, Stream: env.Stream, Rows: env.Rows, Budget: b, Seed: env.Seed, Ranges: env.Ranges, MaxMemory: env.MaxMemory, Calibration: env.Calibration, Holdout: env.Holdout}
 	return m, passes.Table.Run(ctx, m, plain, pass.Options{})
 }
 
@@ -386,7 +390,7 @@ func (b *Build) count(ctx context.Context, m *ir.Module) (pass.Taken, error) {
 	m.After = passes.Tuned
 	c := r.Config
 	c.Warn, c.Observe = nil, nil
-	plain := &pass.Env{Target: c.Target, Level: c.Level, Small: c.SmallCode, Stream: c.Stream, Budget: c.Budget}
+	plain := &pass.Env{Target: c.Target, Level: c.Level, Small: c.SmallCode, Stream: c.Stream, Rows: c.Rows, Budget: c.Budget}
 	if err := passes.Table.Run(ctx, m, plain, pass.Options{}); err != nil {
 		return pass.Taken{}, err
 	}

@@ -28,6 +28,7 @@ type Config struct {
 
 	Level       pass.Level // how widths are chosen
 	SmallCode   bool       // loops rather than unrolled code
+	Rows        bool       // the caller gives the input, an image, row by row
 	Stream      int        // frames that a run of a network over time takes, pass.LeastHop for as few as possible; 0 runs it whole
 	Search      string     // method of pass.Robust; "" is Qed
 	Objective   string     // pass.Mean or pass.Worst; "" is the mean

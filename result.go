@@ -92,8 +92,16 @@ func (r *Result) Instructions(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	r.counted, err = count.Function(ctx, program, listing, run, count.Interface(len(m.Inputs), len(m.Outputs), a.Interface.Lend, m.Arena.Align))
+	r.counted, err = count.Function(ctx, program, listing, run, count.Interface(len(m.Inputs), len(m.Outputs), a.Interface.Lend, m.Arena.Align), giverWord(m, r.Target))
 	return r.counted, err
+}
+
+// giverWord is the size of a pointer where the first argument of a run is a function of the caller's.
+func giverWord(m *ir.Module, t *processor.Target) int {
+	if m.ByRows() == nil {
+		return 0
+	}
+	return t.PointerBytes()
 }
 
 // taken is what the network takes on its target, where Instructions counts it.

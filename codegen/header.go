@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/quote"
@@ -48,6 +49,8 @@ func Header(m *ir.Module, i Interface) (string, error) {
 		ContentBytes, AboutBytes    int
 		About, Major, Minor, Params string
 		Inputs, Outputs             []tensor
+		Rows, RowBytes              int    // of an input that the caller gives by rows
+		Giver                       string // the declaration of the structure of the caller's function
 	}{Interface: i, Network: m.Name, Up: strings.ToUpper(i.Prefix), Arena: m.Arena, StepBytes: network.StepState(m) + network.StepStateBytes,
 		Stream: m.Stream, StateBytes: m.StateBytes(), ContentBytes: len(i.Content) + 1, About: about, AboutBytes: len(about) + 1}
 	// Of one object: another network's header is told, also one whose name differs in case only.
@@ -62,6 +65,10 @@ func Header(m *ir.Module, i Interface) (string, error) {
 		data.Steps = append(data.Steps, u.Name())
 		data.Calls += u.Steps
 	}
+	giver := network.Interface{Prefix: i.Prefix}.Giver()
+	if in := m.ByRows(); in != nil {
+		data.Rows, data.RowBytes, data.Giver = in.Type.Shape[1], in.RowBytes(), strings.TrimSpace(c.Giver(giver))
+	}
 	var params []string
 	taken := map[string]bool{"weights": true, "arena": true, "step": true}
 	describe := func(values []*ir.Value, name func(int) string, role, qualifier string) (list []tensor) {
@@ -74,7 +81,11 @@ func Header(m *ir.Module, i Interface) (string, error) {
 				t.Macro, t.Function = fmt.Sprintf("%s%d", t.Macro, k), fmt.Sprintf("%s_%s%d", i.Prefix, role, k)
 			}
 			list = append(list, t)
-			params = append(params, qualifier+t.C+" *"+parameter(name(k), data.Up, taken))
+			of := t.C
+			if v.ByRows() {
+				of = giver
+			}
+			params = append(params, qualifier+of+" *"+parameter(name(k), data.Up, taken))
 		}
 		return list
 	}

@@ -443,10 +443,12 @@ func (r *resolver) suffixed(v *ir.Value, t *syntax.Type) {
 			v.At = ir.Place{Kind: ir.InInput}
 		case s.At == "output":
 			v.At = ir.Place{Kind: ir.InOutput}
+		case s.At == "rows":
+			v.At = ir.Place{Kind: ir.InRows}
 		default:
 			n, ok := syntax.Int(s.At)
 			if !ok || n < 0 {
-				r.list.Add(pos, diag.BadValue, "the place %s is neither input, output nor an offset", s.At)
+				r.list.Add(pos, diag.BadValue, "the place %s is neither input, output, rows nor an offset", s.At)
 			}
 			v.At = ir.Place{Kind: ir.InArena, Offset: n}
 		}

@@ -38,6 +38,20 @@ func (n *Node) OutBytes() int {
 	return n.Out.Type.Shape.Size() * n.Out.Type.Elem.StoredSize()
 }
 
+// ByRows reports an input that is never whole in memory: the caller gives it row by row, from the
+// first to the last, when the chain that reads it asks for them.
+func (v *Value) ByRows() bool { return v.At.Kind == InRows }
+
+// ByRows is the input of a network that the caller gives by rows; nil of none.
+func (m *Module) ByRows() *Value {
+	for _, v := range m.Inputs {
+		if v.ByRows() {
+			return v
+		}
+	}
+	return nil
+}
+
 // RowBytes is the bytes of a row of an image in memory.
 func (v *Value) RowBytes() int {
 	s := v.Type.Shape
@@ -61,6 +75,7 @@ func (v *verifier) chains() {
 		return
 	}
 	live, chains := Liveness(v.m), v.m.InChains()
+	v.byRows(chains)
 	for i, n := range v.m.Ops {
 		c := chains[i]
 		switch {
@@ -74,6 +89,36 @@ func (v *verifier) chains() {
 			v.fail(n.Pos, "V11", "%s is in a chain and has no rows", n.Name())
 		case n.Has(AttrLoad) && (len(n.Args[0].Type.Shape) != 3 || n.Args[0].Def != nil && n.Args[0].Def.Has(AttrBuffer)):
 			v.fail(n.Pos, "V11", "%s loads rows of %s, which is not whole", n.Name(), n.Args[0].Name)
+		}
+	}
+}
+
+// byRows checks V11 of an input that the caller gives by rows: one chain reads it, whose first
+// reader has the buffer into which they are written.
+func (v *verifier) byRows(chains []*Chain) {
+	in := map[*Value]*Chain{} // the chain that has asked for the rows of a value
+	for _, x := range v.m.Inputs {
+		if t := x.Type; x.ByRows() && (len(t.Shape) != 3 || t.Elem.Kind != I8 || len(v.m.Inputs) > 1 || v.m.Streams()) {
+			v.fail(x.Pos, "V11", "%s cannot be given by rows: it is not the one input of a network, an image of 8 bits", x.Name)
+		}
+	}
+	for i, n := range v.m.Ops {
+		if n.Out.ByRows() {
+			v.fail(n.Pos, "V11", "%s is at rows, and no input", n.Name())
+		}
+		for j, x := range n.Args {
+			switch {
+			case !x.ByRows() || x.Def != nil:
+			case chains[i] == nil || in[x] == nil && (j > 0 || !n.Has(AttrLoad)) || in[x] != nil && *in[x] != *chains[i]:
+				v.fail(n.Pos, "V11", "%s reads %s, which is given by rows, outside the chain that asks for them", n.Name(), x.Name)
+			default:
+				in[x] = chains[i]
+			}
+		}
+	}
+	for _, x := range v.m.Outputs {
+		if x.Def == nil && x.ByRows() {
+			v.fail(x.Pos, "V11", "%s is a result, and given by rows", x.Name)
 		}
 	}
 }

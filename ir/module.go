@@ -77,12 +77,14 @@ type Value struct {
 // PlaceKind says which memory a value lives in.
 type PlaceKind uint8
 
-// The memories: nowhere yet, the caller's input or output, the arena.
+// The memories: nowhere yet, the caller's input or output, the arena. An input at InRows is
+// nowhere: the caller gives it row by row.
 const (
 	Unplaced PlaceKind = iota
 	InInput
 	InOutput
 	InArena
+	InRows
 )
 
 // Place is where a value lives; Offset counts bytes from the arena's start.

@@ -127,7 +127,7 @@ var (
 		{Key: AttrChain, Len: 2, Min: 1, Max: maxDim, Doc: "[operations, rows]: this operation and the next ones, in all so many, are a chain: they run in stripes, each of so many rows of the last one's result, and a kernel computes one row a call"},
 		{Key: AttrBuffer, Min: 1, Max: maxDim, Doc: "in a chain: the result is never whole; the arena has so many rows of it at a time"},
 		{Key: AttrKept, Len: 2, Min: 0, Max: MaxElements, Doc: "of a buffer: [offset, rows] of the rows that the next stripe needs again; the buffer itself is free after its last reader. The buffer stays between stripes when absent"},
-		{Key: AttrLoad, Len: 2, Min: 0, Max: MaxElements, Doc: "in a chain: [offset, rows] of a buffer into which rows of the first argument, which is whole, are copied, with padding around them"},
+		{Key: AttrLoad, Len: 2, Min: 0, Max: MaxElements, Doc: "in a chain: [offset, rows] of a buffer into which rows of the first argument, which is whole or given by rows, are copied, with padding around them"},
 	}
 	// Of operations with weights.
 	weightAttrs = []AttrInfo{

@@ -210,6 +210,8 @@ func (v *Value) suffix() string {
 		s += " at input"
 	case InOutput:
 		s += " at output"
+	case InRows:
+		s += " at rows"
 	case InArena:
 		s += fmt.Sprintf(" at %d", v.At.Offset)
 	}

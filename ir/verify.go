@@ -27,7 +27,8 @@ import (
 //	V9  ranges are finite and not empty, and an input can hold what it is said to hold
 //	V10 values and scratch that are alive at one time do not overlap, and lie in
 //	    the arena; but a result may begin its lag before a first argument that dies
-//	V11 chains do not overlap; buffers are in chains and not used after them
+//	V11 chains do not overlap; buffers are in chains and not used after them; an input by
+//	    rows is read by the chain that asks for them
 //	V12 a state is an argument of one operation, which can have such a state, in a module
 //	    of integers that says how it streams
 func Verify(m *Module) diag.List {

@@ -8,6 +8,7 @@ package c
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dnnc/dnnc/ir/loop"
@@ -18,6 +19,9 @@ func Print(p *loop.Program) string {
 	pr := &printer{cursors: map[*loop.Cursor]bool{}}
 	pr.b.WriteString(prelude)
 	pr.b.WriteString(instructions)
+	for _, name := range givers(p) {
+		pr.b.WriteString(Giver(name))
+	}
 	for _, g := range p.Globals {
 		pr.global(g)
 	}
@@ -25,6 +29,25 @@ func Print(p *loop.Program) string {
 		pr.function(f)
 	}
 	return pr.b.String()
+}
+
+// Giver is the declaration of a structure of the caller's function and its context. Headers have
+// the same one, and either may be included first.
+func Giver(name string) string {
+	guard := strings.ToUpper(name) + "_DECLARED"
+	return fmt.Sprintf("#ifndef %s\n#define %[1]s\nstruct %s {\n  int (*next)(void *context, int8_t *row);\n  void *context;\n};\n#endif\n", guard, name)
+}
+
+// givers are the names of such structures in a program's interface.
+func givers(p *loop.Program) (names []string) {
+	for _, f := range p.Funcs {
+		for _, r := range f.Params {
+			if r.Giver != "" && !slices.Contains(names, r.Giver) {
+				names = append(names, r.Giver)
+			}
+		}
+	}
+	return names
 }
 
 // prelude is the memory access and the signed operations.
@@ -121,6 +144,10 @@ func (p *printer) function(f *loop.Func) {
 		}
 		// The interface is typed: int8_t or int16_t for tensors, void for what the caller lends.
 		switch {
+		case r.Giver != "" && f.Local:
+			params = append(params, "const struct "+r.Giver+" *"+ident(r.Name))
+		case r.Giver != "":
+			params = append(params, "const struct "+r.Giver+" *arg_"+ident(r.Name))
 		case f.Local:
 			params = append(params, q+"uint8_t *"+ident(r.Name))
 		case r.Untyped:
@@ -147,7 +174,9 @@ func (p *printer) function(f *loop.Func) {
 		p.line("DNNC_UNUSED uint32_t %s = (uint32_t)arg_%s;", v.Name, v.Name)
 	}
 	for _, r := range f.Params {
-		if !f.Local {
+		if !f.Local && r.Giver != "" {
+			p.line("const struct %s *%s = arg_%[2]s;", r.Giver, ident(r.Name))
+		} else if !f.Local {
 			q := ""
 			if r.Constant {
 				q = "const "
@@ -197,6 +226,8 @@ func (p *printer) declare(body []loop.Stmt, declared map[*loop.Var]bool) {
 			if s.Result != nil {
 				variable(s.Result)
 			}
+		case *loop.Ask:
+			variable(s.Result)
 		case *loop.For:
 			variable(s.Var)
 			p.declare(s.Body, declared)
@@ -267,6 +298,9 @@ func (p *printer) body(body []loop.Stmt) {
 				continue
 			}
 			p.line("{ int status = %s(%s); if (status) return status; }", s.Func.Name, strings.Join(args, ", "))
+		case *loop.Ask:
+			giver := ident(s.Of.Name)
+			p.line("%s = (uint32_t)%s->next(%[2]s->context, (int8_t *)(%s));", s.Result.Name, giver, address(s.To.Region, loop.Int(s.To.Offset), 0))
 		case *loop.Return:
 			p.line("return (int)%s;", expr(s.Value, 0))
 		case *loop.Written:

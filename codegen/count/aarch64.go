@@ -15,6 +15,8 @@ const (
 
 func (a *aarch64) registers() int { return 33 }
 
+func (a *aarch64) calls() (result, link int) { return 0, 30 }
+
 func (a *aarch64) low() uint64 { return 0 }
 
 func (a *aarch64) start(m *machine, args []uint64) {
@@ -397,6 +399,13 @@ func (a *aarch64) branch(i instruction, name string, args []string) func(m *mach
 	case "br":
 		r, _, _ := a64Register(args[0])
 		return func(m *machine) { m.jump(m.regs[r]) }
+	case "blr":
+		r, _, _ := a64Register(args[0])
+		return func(m *machine) {
+			to := m.regs[r]
+			m.regs[30] = known(i.next)
+			m.jump(to)
+		}
 	case "cbz", "cbnz":
 		r, bits, _ := a64Register(args[0])
 		return func(m *machine) {

@@ -17,6 +17,8 @@ const (
 
 func (a *arm) registers() int { return 16 }
 
+func (a *arm) calls() (result, link int) { return 0, armLR }
+
 func (a *arm) low() uint64 { return 1 }
 
 func (a *arm) start(m *machine, args []uint64) {
@@ -638,6 +640,17 @@ func a32Branches() {
 			return nil
 		}
 		return func(m *machine) { m.jump(m.regs[r]) }
+	}}
+	armForms["blx"] = armForm{false, func(_ *arm, i instruction, _ bool, args []string) func(m *machine) {
+		r, ok := armRegister(args[0])
+		if !ok {
+			return nil
+		}
+		return func(m *machine) {
+			to := m.regs[r]
+			m.regs[armLR] = known(i.next)
+			m.jump(to)
+		}
 	}}
 	for name, zero := range map[string]bool{"cbz": true, "cbnz": false} {
 		armForms[name] = armForm{false, func(_ *arm, _ instruction, _ bool, args []string) func(m *machine) {

@@ -34,7 +34,7 @@ func counted(t *testing.T, tgt *processor.Target, to func(x *loop.Param) loop.Ex
 	require.NoError(t, err)
 	program, listing, err := llvm.Listing(context.Background(), tools, object, "run", tgt)
 	require.NoError(t, err)
-	return count.Function(context.Background(), program, listing, "run", count.Interface(1, 0, false, 8))
+	return count.Function(context.Background(), program, listing, "run", count.Interface(1, 0, false, 8), 0)
 }
 
 // TestFunction: each round of a loop takes as many instructions; a loop whose rounds depend on data has

@@ -54,6 +54,8 @@ const (
 	stackBytes    = 1 << 20
 	frameBytes    = 1 << 12 // of arguments above the top
 	returnTo      = 0xffff_fff0
+	giverAt       = 0xffff_ffe0 // the caller's function that gives rows, which returns 0 at once
+	giverContext  = 0x5000_0000
 )
 
 // Limit is the number of instructions after which a walk gives up.
@@ -79,6 +81,7 @@ type machine struct {
 	doubtful bool   // whether the instruction is executed is not known
 	ended    bool
 	err      error
+	word     int // of the pointers at the first argument; 0 of memory
 }
 
 // instruction is one of the listing.
@@ -92,8 +95,10 @@ type instruction struct {
 type isa interface {
 	// decode is the effect of an instruction.
 	decode(i instruction, name string, args []string) func(m *machine)
-	// registers are how many there are, start has the arguments in their places.
+	// registers are how many there are; calls has the numbers of those of a function's result and of
+	// the address to return to; start has the arguments in their places.
 	registers() int
+	calls() (result, link int)
 	start(m *machine, args []uint64)
 	// low are the bits of an address of code that are no part of it.
 	low() uint64
@@ -107,7 +112,8 @@ func Serves(t *processor.Target) bool {
 
 // Function counts the instructions of a call of a function of a linked program, whose
 // listing is LLVM's, with pointers as its arguments: each at an address that is shift above a multiple of 4096.
-func Function(ctx context.Context, program []byte, listing, name string, shifts []int) (int, error) {
+// The first one is a function of the caller's and its context, where word is the size of a pointer and not 0.
+func Function(ctx context.Context, program []byte, listing, name string, shifts []int, word int) (int, error) {
 	m, entry, err := load(program, listing, name)
 	if err != nil {
 		return 0, err
@@ -115,6 +121,9 @@ func Function(ctx context.Context, program []byte, listing, name string, shifts 
 	args := make([]uint64, len(shifts))
 	for i, s := range shifts {
 		args[i] = firstArgument + uint64(i)*argumentBytes + uint64(s)
+	}
+	if m.word = word; word > 0 {
+		args[0] = firstArgument
 	}
 	m.regs = make([]value, m.isa.registers())
 	m.isa.start(m, args)
@@ -217,6 +226,10 @@ func (m *machine) jump(to value) {
 		m.fail("where it goes depends on data")
 	case to.n&^1 == returnTo:
 		m.ended = true
+	case to.n&^1 == giverAt:
+		result, link := m.isa.calls()
+		m.regs[result] = known(0)
+		m.jump(m.regs[link])
 	default:
 		at := to.n&^m.isa.low() - m.first
 		if at >= uint64(len(m.places)) || m.places[at] < 0 {
@@ -255,6 +268,14 @@ func (m *machine) perhaps(run func(m *machine)) {
 func (m *machine) load(at value, bytes int, signed bool) value {
 	if !at.known {
 		return unknown
+	}
+	if m.word > 0 && bytes == m.word {
+		switch at.n {
+		case firstArgument:
+			return known(giverAt)
+		case firstArgument + uint64(m.word):
+			return known(giverContext)
+		}
 	}
 	var raw [8]byte
 	if o := at.n - (stackTop - stackBytes); o < uint64(len(m.stack)-8) {

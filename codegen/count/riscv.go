@@ -27,6 +27,8 @@ func riscvRegister(text string) (int, bool) {
 
 func (r *riscv) registers() int { return 32 }
 
+func (r *riscv) calls() (result, link int) { return 10, 1 }
+
 func (r *riscv) low() uint64 { return 1 }
 
 func (r *riscv) bits() int {

@@ -175,6 +175,8 @@ func (p *printer) body(stmts []loop.Stmt) {
 			p.branch(s)
 		case *loop.Call:
 			p.call(s)
+		case *loop.Ask:
+			p.ask(s)
 		case *loop.Return:
 			p.block.NewRet(p.expr(s.Value))
 		case *loop.Written:
@@ -235,6 +237,24 @@ func (p *printer) call(s *loop.Call) {
 	if s.Result != nil {
 		p.block.NewStore(result, p.variable(s.Result))
 	}
+}
+
+// ask calls the function of a giver. What it holds is read at offsets in bytes: opt need not know
+// the size of pointers.
+func (p *printer) ask(s *loop.Ask) {
+	word := int64(p.target.PointerBytes())
+	function := types.NewPointer(types.NewFunc(types.I32, types.I8Ptr, types.I8Ptr))
+	read := func(at int64, t types.Type) value.Value {
+		place := p.block.NewGetElementPtr(types.I8, p.region(s.Of), constant.NewInt(types.I32, at))
+		x := p.block.NewLoad(t, p.block.NewBitCast(place, types.NewPointer(t)))
+		x.Align = ir.Align(word)
+		return x
+	}
+	to := p.region(s.To.Region)
+	if s.To.Offset != 0 {
+		to = p.block.NewGetElementPtr(types.I8, to, constant.NewInt(types.I32, int64(s.To.Offset)))
+	}
+	p.block.NewStore(p.block.NewCall(read(0, function), read(word, types.I8Ptr), to), p.variable(s.Result))
 }
 
 func (p *printer) region(r loop.Region) value.Value {

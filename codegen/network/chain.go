@@ -70,11 +70,29 @@ func (w *chainWriter) action(a stripes.Action, moves []int, later loop.Expr) {
 		if a.Bytes > 0 {
 			w.b.Call(w.copier(a.Bytes), []loop.Expr{loop.Int(a.Bytes / copied(a.Bytes))}, []loop.Arg{to, from[0]})
 		}
+	case stripes.Ask:
+		w.ask(a, to)
 	case stripes.Fill:
 		w.fill(a, to)
 	case stripes.Run:
 		w.run(a, to, from)
 	}
+}
+
+// ask has the caller write rows; another number than 0 ends the run.
+func (w *chainWriter) ask(a stripes.Action, to loop.Arg) {
+	giver, bytes := place(w.m, w.fn, a.Buffer.Value).Region.(*loop.Param), a.Buffer.RowBytes()
+	at := to
+	if a.Rows > 1 {
+		at = loop.Arg{Region: w.b.Cursor("row", to.Region, loop.Int(to.Offset))}
+	}
+	w.b.For("row", loop.Int(0), loop.Int(a.Rows), 1, func(loop.Expr) {
+		status := w.b.Ask("status", giver, at, bytes)
+		w.b.If(status, func() { w.b.Return(status) }, nil)
+		if a.Rows > 1 {
+			w.b.Advance(at.Region.(*loop.Cursor), bytes)
+		}
+	})
 }
 
 // run calls a node's kernel for each row.

@@ -96,18 +96,27 @@ func picture(t *testing.T, rng *rand.Rand) (text string, shape ir.Shape, tensors
 
 // planned compiles a network in a bound on its arena; 0 is none.
 func planned(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor, tgt *processor.Target, format ir.Elem, ram int) (*ir.Module, error) {
+	return through(t, text, shape, tensors, format, &pass.Env{Target: tgt, Budget: pass.Budget{RAM: ram}})
+}
+
+// plannedByRows is planned where the caller gives the input by rows.
+func plannedByRows(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor, tgt *processor.Target, format ir.Elem, ram int) (*ir.Module, error) {
+	return through(t, text, shape, tensors, format, &pass.Env{Target: tgt, Budget: pass.Budget{RAM: ram}, Rows: true})
+}
+
+// through is a network in a format, through the passes, for the target and the budget of an environment.
+func through(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor, format ir.Elem, env *pass.Env) (*ir.Module, error) {
 	var file bytes.Buffer
 	dir := t.TempDir()
 	require.NoError(t, weights.WriteSafetensors(&file, tensors))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.safetensors"), file.Bytes(), 0o644))
 	m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), []byte(text), frontend.Options{})
 	require.NoError(t, err, text)
-	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
-		Calibration: func() (data.Batch, error) { return data.Synthesize(shape, 0, 1, 8, 1), nil }}
+	env.Level, env.Rounding, env.Seed = pass.Int8, "nearest", 1
+	env.Calibration = func() (data.Batch, error) { return data.Synthesize(shape, 0, 1, 8, 1), nil }
 	if format.Kind == ir.Odd {
 		env.Level, env.Budget.Bits = pass.Universal, float64(format.Bits)
 	}
-	env.Budget.RAM = ram
 	return m, passes.Table.Run(context.Background(), m, env, pass.Options{})
 }
 
@@ -189,7 +198,16 @@ func inArena(t *testing.T, m *ir.Module, in [][]byte) (out [][]byte) {
 func striped(t *testing.T) *ir.Module {
 	tgt, err := processor.Find("armv7em")
 	require.NoError(t, err)
-	text := `tensors "net.safetensors"
+	text, shape, tensors := stripedNetwork(t)
+	bound := least(t, text, shape, tensors, tgt, ir.Of(ir.I8))
+	m, err := planned(t, text, shape, tensors, tgt, ir.Of(ir.I8), bound)
+	require.NoError(t, err)
+	require.Equal(t, []ir.Chain{{From: 0, To: 3, Rows: 1}}, m.Chains())
+	return m
+}
+
+func stripedNetwork(t *testing.T) (text string, shape ir.Shape, tensors []weights.Tensor) {
+	text = `tensors "net.safetensors"
 network net(image: f32[3,16,16] in [0,1]) -> f32[4,8,8] {
   v1 = conv2d(image, filters: 8, kernel: 3, pad: 1, act: relu)
   v2 = conv2d(v1, filters: 8, kernel: 3, pad: 1, groups: 8)
@@ -199,7 +217,6 @@ network net(image: f32[3,16,16] in [0,1]) -> f32[4,8,8] {
 }
 `
 	rng := rand.New(rand.NewPCG(1, 1))
-	var tensors []weights.Tensor
 	for name, s := range map[string]ir.Shape{"v1": {8, 3, 3, 3}, "v2": {8, 1, 3, 3}, "v4": {4, 8, 3, 3}} {
 		x := make([]float32, s.Size())
 		for i := range x {
@@ -209,12 +226,7 @@ network net(image: f32[3,16,16] in [0,1]) -> f32[4,8,8] {
 		require.NoError(t, err)
 		tensors = append(tensors, weights.Tensor{Name: name + ".weight", DType: weights.F32, Shape: s, Data: raw})
 	}
-	shape := ir.Shape{3, 16, 16}
-	bound := least(t, text, shape, tensors, tgt, ir.Of(ir.I8))
-	m, err := planned(t, text, shape, tensors, tgt, ir.Of(ir.I8), bound)
-	require.NoError(t, err)
-	require.Equal(t, []ir.Chain{{From: 0, To: 3, Rows: 1}}, m.Chains())
-	return m
+	return text, ir.Shape{3, 16, 16}, tensors
 }
 
 // TestChainsAreRead: the attributes of a chain are what restores its schedule; other ones are

@@ -707,6 +707,9 @@ func conformObject(t *testing.T, m *ir.Module, tgt *processor.Target, in, out []
 	p, err := network.Write(m, network.Interface{Prefix: "net"})
 	require.NoError(t, err)
 	job := emu.Job{Prefix: "net", Inputs: []int{m.Inputs[0].Type.Slots()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
+	if in := m.ByRows(); in != nil {
+		job.Row = in.RowBytes()
+	}
 	for _, o := range m.Outputs {
 		job.Outputs = append(job.Outputs, o.Type.Slots())
 	}

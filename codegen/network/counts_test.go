@@ -3,6 +3,7 @@ package network_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math/rand"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/stripes"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -44,6 +46,7 @@ func TestEqualCounts(t *testing.T) {
 			for _, format := range forms {
 				t.Run(format, func(t *testing.T) { equalCounts(t, conform(t, tgt, format, nil), tgt) })
 			}
+			t.Run("rows", func(t *testing.T) { equalCounts(t, fed(t, name, 0), tgt) })
 			t.Run("roundings", func(t *testing.T) { // as exact models do
 				equalCounts(t, conform(t, tgt, "i8", func(m *ir.Module) {
 					for k, n := range m.Ops {
@@ -73,7 +76,19 @@ func equalCounts(t *testing.T, m *ir.Module, tgt *processor.Target) {
 	p, err := network.Write(m, network.Interface{Prefix: "net"})
 	require.NoError(t, err)
 	size := m.Inputs[0].Type.Shape.Size()
-	job := emu.Job{Prefix: "net", Inputs: []int{size}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Mark: true}
+	units, err := stripes.Units(m)
+	require.NoError(t, err)
+	var steps []string
+	for _, u := range units {
+		n := u.Nodes[0]
+		steps = append(steps, slices.Repeat([]string{fmt.Sprintf("%s = %s by %s", u.Name(), n.Op, n.Word(ir.AttrImpl))}, u.Steps)...)
+	}
+	job := emu.Job{Prefix: "net", Inputs: []int{size}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(steps), Mark: true}
+	given, word := 0, 0 // instructions of the driver's function that gives rows
+	if in := m.ByRows(); in != nil {
+		job.Row, word = in.RowBytes(), tgt.PointerBytes()
+		given = 2 * in.Type.Shape[1]
+	}
 	for _, o := range m.Outputs {
 		job.Outputs = append(job.Outputs, o.Type.Shape.Size())
 	}
@@ -91,10 +106,10 @@ func equalCounts(t *testing.T, m *ir.Module, tgt *processor.Target) {
 	counts, err := program.Count(ctx, [][]byte{noise, bytes.Repeat([]byte{0x80}, size), bytes.Repeat([]byte{0x7f}, size)})
 	require.NoError(t, err)
 	require.Len(t, counts, 3)
-	for i, n := range m.Ops {
-		require.Positive(t, counts[0].Steps[i], n.Name())
+	for i, step := range steps {
+		require.Positive(t, counts[0].Steps[i], step)
 		for _, c := range counts[1:] {
-			assert.Equal(t, counts[0].Steps[i], c.Steps[i], "%s = %s by %s on %s", n.Name(), n.Op, n.Word(ir.AttrImpl), tgt.Name)
+			assert.Equal(t, counts[0].Steps[i], c.Steps[i], "%s on %s", step, tgt.Name)
 		}
 	}
 	for _, c := range counts[1:] {
@@ -120,7 +135,7 @@ func equalCounts(t *testing.T, m *ir.Module, tgt *processor.Target) {
 	walked := func(object []byte) (int, error) {
 		linked, listing, err := llvm.Listing(ctx, tools, object, "net_run", tgt)
 		require.NoError(t, err)
-		return count.Function(ctx, linked, listing, "net_run", count.Interface(1, len(m.Outputs), false, m.Arena.Align))
+		return count.Function(ctx, linked, listing, "net_run", count.Interface(1, len(m.Outputs), false, m.Arena.Align), word)
 	}
 	empty, err := walked(stub)
 	require.NoError(t, err)
@@ -130,5 +145,5 @@ func equalCounts(t *testing.T, m *ir.Module, tgt *processor.Target) {
 		return
 	}
 	require.NoError(t, err)
-	assert.Equal(t, counts[0].Run-calls[0].Run, own-empty, "without an emulator, on %s", tgt.Name)
+	assert.Equal(t, counts[0].Run-calls[0].Run, own-empty+given, "without an emulator, on %s", tgt.Name)
 }

@@ -16,6 +16,9 @@ type Interface struct {
 	Tag    uint64 // tells the arenas of a run apart from other memory
 }
 
+// Giver is the structure of the caller's function that gives the rows of an input.
+func (i Interface) Giver() string { return i.Prefix + "_rows" }
+
 // StepState is the byte of the arena at which prefix_run_step keeps its state, in
 // StepStateBytes bytes after the memory that the steps use.
 func StepState(m *ir.Module) int {
@@ -99,7 +102,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 					}
 				}
 				at(0, 0)
-				b.Call(chains[k], []loop.Expr{number}, regions(f))
+				i.stripe(b, chains[k], number, regions(f))
 				at(u.Steps-1, 1)
 				b.Return(loop.Int(0))
 			}, nil)
@@ -168,7 +171,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 		if u.Chain == nil {
 			b.Call(layers[k][0], nil, arguments(m, run, u.Nodes[0]))
 		} else {
-			b.For("stripe", loop.Int(0), loop.Int(u.Steps), 1, func(s loop.Expr) { b.Call(chains[k], []loop.Expr{s}, regions(run)) })
+			b.For("stripe", loop.Int(0), loop.Int(u.Steps), 1, func(s loop.Expr) { i.stripe(b, chains[k], s, regions(run)) })
 		}
 		hooked(b, k, 1)
 	}
@@ -193,6 +196,23 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 	for _, f := range append(parts, dispatch) {
 		f.Local = true // from here on: it keeps the data that it names
 	}
+}
+
+// stripe calls a chain's function. Where it asks the caller for rows, what the caller's function
+// returns may end the run.
+func (i Interface) stripe(b *loop.Builder, chain *loop.Func, number loop.Expr, args []loop.Arg) {
+	asks := false
+	loop.EachStmt(chain.Body, func(s loop.Stmt) {
+		if _, ok := s.(*loop.Ask); ok {
+			asks = true
+		}
+	})
+	if !asks {
+		b.Call(chain, []loop.Expr{number}, args)
+		return
+	}
+	status := b.Result("status", chain, []loop.Expr{number}, args)
+	b.If(status, func() { b.Return(status) }, nil)
 }
 
 // reset writes the function that gives an arena the states that a stream begins with, and marks it.
@@ -273,7 +293,11 @@ func (s *stepState) mark(low, high loop.Expr) {
 func (i Interface) entry(m *ir.Module, name string) *loop.Func {
 	f := &loop.Func{Name: i.Prefix + name}
 	for _, v := range m.Inputs {
-		f.Params = append(f.Params, &loop.Param{Name: "in_" + v.Name, Constant: true, Wide: v.Type.Elem.Kind == ir.I16})
+		p := &loop.Param{Name: "in_" + v.Name, Constant: true, Wide: v.Type.Elem.Kind == ir.I16}
+		if v.ByRows() {
+			p.Giver = i.Giver()
+		}
+		f.Params = append(f.Params, p)
 	}
 	for _, v := range m.Outputs {
 		f.Params = append(f.Params, &loop.Param{Name: "out_" + v.Name, Wide: v.Type.Elem.Kind == ir.I16})

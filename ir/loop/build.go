@@ -135,6 +135,14 @@ func (b *Builder) Result(name string, f *Func, ints []Expr, args []Arg) Expr {
 	return &Read{v}
 }
 
+// Ask has the function of a giver write bytes to an address, and returns its result as a variable.
+func (b *Builder) Ask(name string, of *Param, to Arg, bytes int) Expr {
+	b.vars++
+	v := &Var{fmt.Sprintf("%s_%d", name, b.vars), I32}
+	b.add(&Ask{of, to, bytes, v})
+	return &Read{v}
+}
+
 // Return ends the function.
 func (b *Builder) Return(v Expr) { b.add(&Return{v}) }
 

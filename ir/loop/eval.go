@@ -62,6 +62,7 @@ type machine struct {
 	funcs    map[*Func]*function
 	counts   *Counts // nil where nothing is counted
 	register int     // bytes of a vector register
+	given    int     // bytes that givers have written
 }
 
 // function is a function as closures.
@@ -264,6 +265,8 @@ func (w *writer) stmt(s Stmt) step {
 		}
 	case *Call:
 		return w.invoke(s)
+	case *Ask:
+		return w.ask(s)
 	case *Written:
 		return w.block(s.Body).run
 	case *Return:
@@ -306,6 +309,20 @@ func (w *writer) invoke(s *Call) step {
 			return 0, false
 		}
 		return r, r != 0
+	}
+}
+
+// ask copies what the caller's function writes: the next bytes of its memory.
+func (w *writer) ask(s *Ask) step {
+	from, to, result := w.place(s.Of), w.place(s.To.Region), w.cell(s.Result)
+	return func() (int64, bool) {
+		at := s.To.Offset + int(to.offset)
+		if at < 0 || at+s.Bytes > len(to.mem) || w.given+s.Bytes > len(from.mem) {
+			panic(evalError(fmt.Sprintf("%s gives bytes %d to %d of %d to byte %d of %s, which has %d", from.name, w.given, w.given+s.Bytes, len(from.mem), at, to.name, len(to.mem))))
+		}
+		w.given += copy(to.mem[at:at+s.Bytes], from.mem[w.given:])
+		result.v[0], result.isSet = 0, true
+		return 0, false
 	}
 }
 

@@ -66,6 +66,9 @@ type Param struct {
 	Shared   bool // may overlap another region
 	Untyped  bool // in an interface: not a tensor
 	Wide     bool // in an interface: a tensor with elements of 16 bits
+	// Giver is the name of a structure of C, of a function of the caller's and the context that it
+	// is called with: the region is one, which Ask calls. "" is memory.
+	Giver string
 }
 
 // Region is memory that loads read and stores write: a *Param, a *Global or a *Cursor.
@@ -92,7 +95,7 @@ type Var struct {
 // Get is the variable's value.
 func (v *Var) Get() Expr { return &Read{Var: v} }
 
-// Stmt is a statement: Assign, Store, Point, Fence, For, If, Call, Return or Written.
+// Stmt is a statement: Assign, Store, Point, Fence, For, If, Call, Ask, Return or Written.
 type Stmt interface{ stmt() }
 
 // Assign sets a variable.
@@ -146,6 +149,15 @@ type Call struct {
 	Result *Var
 }
 
+// Ask has the caller's function of a giver write so many bytes to an address. Result is what it
+// returns. In the evaluator a giver's memory is what all calls write, one after the other.
+type Ask struct {
+	Of     *Param
+	To     Arg
+	Bytes  int
+	Result *Var
+}
+
 // Arg is a pointer argument: an address at a byte offset of a region.
 type Arg struct {
 	Region Region
@@ -181,6 +193,7 @@ func (*Fence) stmt()   {}
 func (*For) stmt()     {}
 func (*If) stmt()      {}
 func (*Call) stmt()    {}
+func (*Ask) stmt()     {}
 func (*Return) stmt()  {}
 func (*Written) stmt() {}
 

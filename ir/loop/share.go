@@ -180,17 +180,25 @@ func (s *shape) lift() {
 
 // EachCall visits the calls in statements and in nested statements.
 func EachCall(body []Stmt, visit func(c *Call)) {
+	EachStmt(body, func(s Stmt) {
+		if c, ok := s.(*Call); ok {
+			visit(c)
+		}
+	})
+}
+
+// EachStmt visits statements, each before those within it.
+func EachStmt(body []Stmt, visit func(s Stmt)) {
 	for _, s := range body {
+		visit(s)
 		switch s := s.(type) {
-		case *Call:
-			visit(s)
 		case *For:
-			EachCall(s.Body, visit)
+			EachStmt(s.Body, visit)
 		case *If:
-			EachCall(s.Then, visit)
-			EachCall(s.Else, visit)
+			EachStmt(s.Then, visit)
+			EachStmt(s.Else, visit)
 		case *Written:
-			EachCall(s.Body, visit)
+			EachStmt(s.Body, visit)
 		}
 	}
 }

@@ -99,6 +99,15 @@ func (t *Target) Divides() bool {
 	return true
 }
 
+// PointerBytes is the size of an address.
+func (t *Target) PointerBytes() int {
+	switch t.Arch {
+	case "aarch64", "riscv64", "x86_64":
+		return 8
+	}
+	return 4
+}
+
 // ISA is the instruction set for which kernels are written: Arch, or thumb1 for Thumb with few
 // registers and no wide multiplication (ARMv6-M).
 func (t *Target) ISA() string {

@@ -12,6 +12,7 @@ type Kind uint8
 // The actions.
 const (
 	Copy Kind = iota // Bytes from From[0] to To, which may overlap and lies before it
+	Ask              // Rows rows of Buffer, which the caller gives, at To
 	Fill             // Rows of padding of Buffer at To
 	Run              // node Node: Rows rows, one a call
 )
@@ -25,7 +26,7 @@ type Ref struct {
 // Action is one thing that a stripe does.
 type Action struct {
 	Kind   Kind
-	Buffer *Buffer // of a Fill
+	Buffer *Buffer // of an Ask or a Fill
 	Node   int
 	Rows   int
 	Bytes  int
@@ -42,8 +43,13 @@ func (c *Chain) Actions(s int) []Action {
 		if l := c.Loads[k]; l != nil {
 			list = c.slide(list, l, s, k)
 			if from, to := l.before(s), l.computed[s]; to > from {
-				source := PlaceOf(l.Value, from*l.RowBytes())
-				list = append(list, Action{Kind: Copy, Bytes: (to - from) * l.RowBytes(), To: c.at(l, k, from-l.base[s]), From: []Ref{source}})
+				at := c.at(l, k, from-l.base[s])
+				if l.Value.ByRows() {
+					list = append(list, Action{Kind: Ask, Buffer: l, Rows: to - from, To: at})
+				} else {
+					source := PlaceOf(l.Value, from*l.RowBytes())
+					list = append(list, Action{Kind: Copy, Bytes: (to - from) * l.RowBytes(), To: at, From: []Ref{source}})
+				}
 			}
 			list = c.fillBelow(list, l, s, k)
 		}
@@ -54,10 +60,7 @@ func (c *Chain) Actions(s int) []Action {
 				first := from*a.stride - a.top - a.buffer.base[s]
 				ref := PlaceOf(n.Args[j], first*a.buffer.RowBytes())
 				if !a.buffer.Whole {
-					ref = c.at(a.buffer, k, first)
-					if a.buffer != c.Loads[k] {
-						ref = c.at(a.buffer, slices.Index(c.Outs, a.buffer), first)
-					}
+					ref = c.at(a.buffer, c.holder(a.buffer), first)
 				}
 				run.From, run.Next = append(run.From, ref), append(run.Next, a.stride*a.buffer.RowBytes())
 			}
@@ -85,6 +88,14 @@ func (c *Chain) at(b *Buffer, k, row int) Ref {
 		return Ref{At: c.Nodes[k].Ints(ir.AttrLoad)[0] + row*b.RowBytes()}
 	}
 	return PlaceOf(b.Value, row*b.RowBytes())
+}
+
+// holder is the node whose result a buffer is, or which loads it.
+func (c *Chain) holder(b *Buffer) int {
+	if k := slices.Index(c.Loads, b); k >= 0 {
+		return k
+	}
+	return slices.Index(c.Outs, b)
 }
 
 // PlaceOf is a byte of a value's memory.

@@ -20,7 +20,7 @@ type Chain struct {
 	Rows    int // of the last result, in a stripe
 	Stripes int
 	Outs    []*Buffer // the result of each node
-	Loads   []*Buffer // of each node, the rows of its first argument that are copied; nil for none
+	Loads   []*Buffer // of each node, the rows of its first argument that are copied or asked for; nil for none
 	args    [][]arg
 	parts   []*ir.Node
 }
@@ -143,9 +143,10 @@ func Part(n *ir.Node) (p *ir.Node, ok bool) {
 // one's result. Before the first of these rows some stripes compute what lies ahead of it, so that
 // no buffer is larger at the top of the image than elsewhere. apart has the rows that a stripe
 // leaves to the next lie in memory of their own. ok is false where the operations are no chain:
-// an operation that chains do not serve, a value that others use, one row or stripe alone.
+// an operation that chains do not serve, a value that others use, one row or stripe alone, one
+// operation alone unless the caller gives its argument by rows.
 func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (*Chain, bool) {
-	if c.To >= len(m.Ops) || c.To <= c.From || c.Rows < 1 {
+	if c.To >= len(m.Ops) || c.To < c.From || c.Rows < 1 || c.To == c.From && !slices.ContainsFunc(m.Ops[c.From].Args, (*ir.Value).ByRows) {
 		return nil, false
 	}
 	ch := &Chain{Nodes: m.Ops[c.From : c.To+1], Rows: c.Rows}
@@ -172,13 +173,18 @@ func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (
 		}
 		var args []arg
 		var load *Buffer
-		for _, x := range n.Args {
+		for j, x := range n.Args {
 			b := outs[x]
 			if b == nil {
 				bottom := (n.Out.Type.Shape[1]-1)*v.stride - v.top + v.extent
-				if v.top > 0 || bottom > x.Type.Shape[1] {
+				if x.ByRows() && (j > 0 || live[x].To > c.To) {
+					return nil, false
+				} else if x.ByRows() || v.top > 0 || bottom > x.Type.Shape[1] {
 					load = add(&Buffer{Value: x})
 					b = load
+					if x.ByRows() {
+						outs[x] = load // all that read it share one buffer
+					}
 				} else if b = whole[x]; b == nil {
 					b = add(&Buffer{Value: x, Whole: true})
 					whole[x] = b
@@ -273,6 +279,9 @@ func (c *Chain) demand(b *Buffer, readers []reader) bool {
 	}
 	for s := range c.Stripes + 1 {
 		b.reach[s] = max(b.reach[s], min(first[s], height)) // rows that no reader needs are computed and left
+	}
+	if b.Value.ByRows() { // each row is asked for, also one that nothing needs
+		b.reach[c.Stripes] = max(b.reach[c.Stripes], height)
 	}
 	for s := range c.Stripes {
 		b.base[s], b.front[s] = max(first[s], -top), max(b.reach[s+1], 0)
@@ -387,7 +396,7 @@ func (u Unit) Times(k int) int {
 // Name names a unit for reports: one operation, or the first and the last of a chain.
 func (u Unit) Name() string {
 	first, last := u.Nodes[0].Name(), u.Nodes[len(u.Nodes)-1].Name()
-	if u.Chain == nil {
+	if len(u.Nodes) == 1 {
 		return first
 	}
 	return first + ".." + last

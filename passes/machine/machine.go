@@ -24,6 +24,9 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	for _, s := range m.States {
 		s.At = ir.Place{}
 	}
+	if err := byRows(m, env); err != nil {
+		return err
+	}
 	var list diag.List
 	var fastest []Choice
 	for _, n := range m.Ops {
@@ -44,10 +47,14 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	if err := list.Err(); err != nil {
 		return err
 	}
+	start, err := started(m, env.Target, fastest)
+	if err != nil {
+		return err
+	}
 	if ram := cmp.Or(env.Budget.RAM, m.Within); ram > 0 {
-		within(m, env.Target, max(ram-placeStates(m), 1), fastest)
+		within(m, env.Target, max(ram-placeStates(m), 1), fastest, start)
 	} else if !env.Budget.FreeRAM {
-		thrifty(m, env.Target, fastest)
+		thrifty(m, env.Target, fastest, start)
 	}
 	for _, n := range m.Ops {
 		// A vector is a load of its own.

@@ -35,7 +35,9 @@ type block struct {
 // States live from run to run: they lie at the beginning, apart from all that lives in a run.
 func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 	for _, v := range m.Inputs {
-		v.At = ir.Place{Kind: ir.InInput}
+		if !v.ByRows() {
+			v.At = ir.Place{Kind: ir.InInput}
+		}
 	}
 	returned := m.Returned()
 	for _, n := range m.Ops {

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -15,6 +16,7 @@ type unit struct {
 	choices  []Choice
 	chain    *stripes.Chain // nil of one operation
 	cycles   float64
+	bytes    int // of the arena while a chain runs
 	excess   int // bytes above the bound
 }
 
@@ -67,7 +69,8 @@ const (
 )
 
 // divided is the cheapest schedule whose units each keep the bound, or exceed it least. A
-// chain is tried where one of its operations breaks the bound with its fastest kernel.
+// chain is tried where one of its operations breaks the bound with its fastest kernel, and where
+// it asks for the rows of the input: nil where no kernels do that.
 func (s *steps) divided(fastest []Choice) schedule {
 	n := len(s.m.Ops)
 	over := make([]bool, n)
@@ -81,13 +84,16 @@ func (s *steps) divided(fastest []Choice) schedule {
 		}
 	}
 	// best[i] begins the cheapest schedule of the operations from i on.
-	type rest struct {
-		unit   unit
-		excess int
-		cycles float64
-	}
 	best := make([]rest, n+1)
 	for i := n - 1; i >= 0; i-- {
+		if s.fed != nil && i == s.fed.From {
+			first, ok := s.asking(over, best)
+			if !ok {
+				return nil
+			}
+			best[i] = first
+			continue
+		}
 		best[i] = rest{single[i], max(single[i].excess, best[i+1].excess), single[i].cycles + best[i+1].cycles}
 		broken, fine := false, 0 // operations since the last one that breaks the bound
 		for j := i; j < min(i+longestChain, n) && stripes.Serves(s.m.Ops[j]); j++ {
@@ -105,7 +111,7 @@ func (s *steps) divided(fastest []Choice) schedule {
 			if !ok {
 				continue
 			}
-			r := rest{u, max(u.excess, best[j+1].excess), u.cycles + best[j+1].cycles}
+			r := best[j+1].after(u)
 			if r.excess < best[i].excess || r.excess == best[i].excess && r.cycles < best[i].cycles {
 				best[i] = r
 			}
@@ -118,12 +124,68 @@ func (s *steps) divided(fastest []Choice) schedule {
 	return list
 }
 
+// rest is a schedule of the operations from one on: its first unit, and what all take.
+type rest struct {
+	unit   unit
+	excess int
+	cycles float64
+}
+
+// after is a schedule with a unit before it.
+func (r rest) after(u unit) rest { return rest{u, max(u.excess, r.excess), u.cycles + r.cycles} }
+
+// askingCycles is how much more a chain that asks for rows may take than the cheapest one, where
+// nothing bounds memory: more rows a stripe are a little faster and take more of it.
+const askingCycles = 1.01
+
+// asking is the schedule from the first operation on that reads an input by rows: a chain with all
+// that read it. best are those of later operations.
+func (s *steps) asking(over []bool, best []rest) (chosen rest, ok bool) {
+	var list []rest
+	i, fine := s.fed.From, 0
+	for j := i; j < min(i+longestChain, len(s.m.Ops)) && stripes.Serves(s.m.Ops[j]); j++ {
+		if fine++; over[j] || j <= s.fed.To {
+			fine = 0
+		}
+		if fine > mostFine {
+			break
+		}
+		if j >= s.fed.To {
+			s.chains(i, j, math.MaxInt, func(u unit) { list = append(list, best[j+1].after(u)) })
+		}
+	}
+	if len(list) == 0 {
+		return rest{}, false
+	}
+	chosen = slices.MinFunc(list, func(a, b rest) int { return cmp.Or(cmp.Compare(a.excess, b.excess), cmp.Compare(a.cycles, b.cycles)) })
+	if s.ram < math.MaxInt {
+		return chosen, true
+	}
+	most := chosen.cycles * askingCycles
+	for _, r := range list {
+		if r.cycles <= most && r.unit.bytes < chosen.unit.bytes {
+			chosen = r
+		}
+	}
+	return chosen, true
+}
+
 // chain is the cheapest unit of the operations i to j as a chain that keeps the bound, or the
 // one of the fewest bytes. A chain that exceeds the bound by more than limit is not needed.
 func (s *steps) chain(i, j, limit int) (best unit, ok bool) {
+	s.chains(i, j, limit, func(u unit) {
+		if !ok || u.excess < best.excess || u.excess == best.excess && u.cycles < best.cycles {
+			best, ok = u, true
+		}
+	})
+	return best, ok
+}
+
+// chains finds units of the operations i to j as a chain.
+func (s *steps) chains(i, j, limit int, found func(u unit)) {
 	last := s.m.Ops[j].Out
 	if len(last.Type.Shape) != 3 || s.whole(i, j)-s.ram > limit {
-		return unit{}, false
+		return
 	}
 	for _, apart := range []bool{false, true} {
 		// More rows take more memory and fewer copies, and leave less room for scratch.
@@ -132,15 +194,12 @@ func (s *steps) chain(i, j, limit int) (best unit, ok bool) {
 			if !fine {
 				break
 			}
-			if !ok || u.excess < best.excess || u.excess == best.excess && u.cycles < best.cycles {
-				best, ok = u, true
-			}
+			found(u)
 			if u.excess > 0 {
 				break
 			}
 		}
 	}
-	return best, ok
 }
 
 // whole is the bytes of the values that are whole all the while a chain of the operations i to j runs.
@@ -204,6 +263,7 @@ func (s *steps) striped(c ir.Chain, apart bool, limit int) (u unit, ok bool) {
 			u.cycles += float64(ch.Times(k)) * (best.Plan.Cycles() + perRow)
 		}
 		bytes, _ := s.during(c)
+		u.bytes = bytes
 		if u.excess = max(bytes-s.ram, 0); u.excess == 0 || try == 3 {
 			break
 		}
@@ -289,6 +349,8 @@ func copies(c *stripes.Chain) (sum float64) {
 	for s := range c.Stripes {
 		for _, a := range c.Actions(s) {
 			switch a.Kind {
+			case stripes.Ask:
+				sum += perRow * float64(a.Rows)
 			case stripes.Copy:
 				sum += perCopy + perCopied*float64(a.Bytes)
 			case stripes.Fill:

@@ -26,9 +26,9 @@ const (
 // more, or as little as there are. The blocks of each step may fit where those of all do
 // not, as they leave gaps between them: then steps are bounded by less. Where no kernels
 // make the arena smaller, the fastest stay.
-func within(m *ir.Module, t *processor.Target, ram int, fastest []Choice) {
+func within(m *ir.Module, t *processor.Target, ram int, fastest []Choice, start schedule) {
 	if _, free := plan(blocksOf(m, t)); free > ram {
-		list, _ := smaller(m, t, ram, fastest, free, mostBounds)
+		list, _ := smaller(m, t, ram, fastest, start, free, mostBounds)
 		list.assign(m)
 	}
 }
@@ -44,16 +44,19 @@ var thriftBytes = []float64{2. / 3, 1. / 2, 2. / 5, 1. / 3, 1. / 4, 1. / 5}
 
 // thrifty has a microcontroller, where nobody bounds memory, take kernels of less scratch and
 // chains where the arena shrinks by a third or more and the cycles hardly grow.
-func thrifty(m *ir.Module, t *processor.Target, fastest []Choice) {
+func thrifty(m *ir.Module, t *processor.Target, fastest []Choice, start schedule) {
 	if !strings.HasPrefix(t.ISA(), "thumb") && t.Arch != "riscv32" || len(m.Ops) > thriftSteps {
 		return
 	}
+	singles(fastest).assign(m) // an arena of which shares are tried, whatever asks for rows
 	_, free := plan(blocksOf(m, t))
-	best := singles(fastest)
+	start.assign(m)
+	_, least := plan(blocksOf(m, t))
+	best := start
 	for _, share := range thriftBytes {
 		ram := int(float64(free) * share)
-		list, bytes := smaller(m, t, ram, fastest, free, 0)
-		if bytes > ram || list.cycles() > singles(fastest).cycles()*thriftCycles {
+		list, bytes := smaller(m, t, ram, fastest, start, least, 0)
+		if bytes > ram || list.cycles() > start.cycles()*thriftCycles {
 			break
 		}
 		best = list
@@ -62,10 +65,10 @@ func thrifty(m *ir.Module, t *processor.Target, fastest []Choice) {
 }
 
 // smaller is a schedule with which an arena of free bytes takes at most ram, and what it takes
-// then; or the fastest, if none makes it smaller. more is the number of bounds on steps below
+// then; or start, if none makes it smaller. more is the number of bounds on steps below
 // ram that are tried.
-func smaller(m *ir.Module, t *processor.Target, ram int, fastest []Choice, free, more int) (best schedule, least int) {
-	best, least = singles(fastest), free
+func smaller(m *ir.Module, t *processor.Target, ram int, fastest []Choice, start schedule, free, more int) (best schedule, least int) {
+	best, least = start, free
 	try := func(bound int) (bytes int) {
 		singles(fastest).assign(m)
 		list := newSteps(m, t, bound).divided(fastest)
@@ -116,6 +119,7 @@ type steps struct {
 	returned map[*ir.Value]bool
 	values   []int // bytes of all values in the arena, by steps
 	parts    map[partKey]Choice
+	fed      *ir.Interval // the readers of an input by rows; nil of none
 }
 
 func newSteps(m *ir.Module, t *processor.Target, ram int) *steps {
@@ -125,7 +129,7 @@ func newSteps(m *ir.Module, t *processor.Target, ram int) *steps {
 			values.add(l.From, l.To, n.Out.Type.Slots())
 		}
 	}
-	return &steps{m, t, ram, live, returned, values.sums(), map[partKey]Choice{}}
+	return &steps{m, t, ram, live, returned, values.sums(), map[partKey]Choice{}, readers(m)}
 }
 
 // isOver reports whether a step breaks the bound.

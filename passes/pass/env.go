@@ -119,6 +119,7 @@ type Env struct {
 	// Stream is the frames that a run of a network over time takes, LeastHop for as few as its
 	// strides allow; 0 runs it whole.
 	Stream    int
+	Rows      bool   // the caller gives the input, an image, row by row
 	Search    string // the method of -O robust; Qed when empty
 	Objective string // Mean when empty
 	Budget    Budget

@@ -59,6 +59,7 @@ type Certificate struct {
 	AverageBits float64         `json:"average_bits"`
 	ArenaBytes  int             `json:"arena_bytes"`
 	Stream      *Stream         `json:"stream,omitempty"` // of a network that runs frame by frame
+	Rows        *Rows           `json:"rows,omitempty"`   // of an input that is never whole in memory
 	CodeBytes   int             `json:"code_bytes,omitempty"`
 	Cycles      float64         `json:"estimated_cycles,omitempty"` // of the layers with weights, of recurrences, spectrograms and frames that are kept; absent where one has no estimate
 	StackBytes  int             `json:"stack_bytes,omitempty"`      // that the run function takes at most
@@ -155,6 +156,7 @@ type Recipe struct {
 	Level        string           `json:"level"`
 	Small        bool             `json:"small,omitempty"`
 	Stream       int              `json:"stream,omitempty"` // frames a run, -1 for as few as strides allow
+	Rows         bool             `json:"rows,omitempty"`   // the caller gives the input row by row
 	CPU          string           `json:"mcpu,omitempty"`
 	Attr         string           `json:"mattr,omitempty"`
 	Rounding     string           `json:"rounding,omitempty"`
@@ -519,6 +521,17 @@ func (s *Stream) String() string {
 	return text
 }
 
+// Rows is how the caller gives an image that is never whole in memory.
+type Rows struct {
+	Rows     int `json:"rows"`
+	RowBytes int `json:"row_bytes"`
+}
+
+// String says it in a line.
+func (r *Rows) String() string {
+	return fmt.Sprintf("the program gives the input by %d rows of %d bytes; the arena holds the rows that are needed at a time", r.Rows, r.RowBytes)
+}
+
 // New describes a quantized module and the search that made it.
 func New(m *ir.Module, env *pass.Env) *Certificate {
 	c := &Certificate{
@@ -534,6 +547,9 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		if m.Stream.Slides() {
 			c.Stream.Windows = m.Stream.Windows
 		}
+	}
+	if in := m.ByRows(); in != nil {
+		c.Rows = &Rows{Rows: in.Type.Shape[1], RowBytes: in.RowBytes()}
 	}
 	c.Search.Kept, c.Activations, c.Tuning = newKept(env.Report.Kept), newActivations(env.Widened), newTuning(env.Tuned)
 	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has(ir.AttrUnroll) }) {

@@ -50,6 +50,10 @@ type Job struct {
 	// States is the bytes at the beginning of the arena that stay from run to run, of a network
 	// that streams; Every the runs of a stream, before each of which the arena is reset.
 	States, Every int
+	// Row is the bytes of a row of the one input, where the object asks for rows: the driver's
+	// function gives them, and a run that does not ask for all of them fails. With Mark it gives
+	// nothing and returns, so that counts are those of the object and two instructions a row.
+	Row int
 	// Stack is the bytes below the caller's stack that are painted before a run,
 	// to see how many it takes; 0 for none.
 	Stack int
@@ -58,6 +62,9 @@ type Job struct {
 // Margin is the bytes of the stack that are not painted: the painter's own. A run that
 // takes less looks as if it took as much.
 const Margin = 64
+
+// GiverStack is more than the driver's function that gives rows takes of the stack.
+const GiverStack = 64
 
 // guard is the bytes before and after each piece of memory that must stay as
 // they are.
@@ -99,7 +106,8 @@ func Driver(j Job, t *processor.Target) (string, error) {
 		LentBytes                   int
 		Hooks, Stepped              bool
 		States, Every, TailBytes    int
-	}{States: j.States, Every: max(j.Every, 1), Hooks: j.Hooks, Stepped: j.Stepped, Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + Margin, Margin: Margin}
+		Row                         int
+	}{Row: j.Row, States: j.States, Every: max(j.Every, 1), Hooks: j.Hooks, Stepped: j.Stepped, Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + Margin, Margin: Margin}
 	for _, line := range slices.Concat(t.Asm, asm) {
 		data.Asm = append(data.Asm, strings.ReplaceAll(line, `"`, `\22`))
 	}
@@ -123,6 +131,9 @@ func Driver(j Job, t *processor.Target) (string, error) {
 	}
 	for i, n := range j.Inputs {
 		data.Inputs = append(data.Inputs, pointer(place(fmt.Sprintf("in%d", i), n, unit, beyond)))
+	}
+	if j.Row > 0 {
+		args[0] = "i8* %giver"
 	}
 	for i, n := range j.Outputs {
 		data.Outputs = append(data.Outputs, pointer(place(fmt.Sprintf("out%d", i), n, unit, beyond)))

@@ -73,6 +73,7 @@ func (a *Arena) Run(inputs [][]int8, arena []int8, after func(unit, stripe int))
 		}
 		return arena[r.At : r.At+n]
 	}
+	given := 0 // rows of an input by rows
 	ws := &workspace{}
 	run := func(step intRun, part *ir.Node, to stripes.Ref, from []stripes.Ref) {
 		var src [][]int8
@@ -102,6 +103,10 @@ func (a *Arena) Run(inputs [][]int8, arena []int8, after func(unit, stripe int))
 					switch x.Kind {
 					case stripes.Copy:
 						copy(bytes(x.To, x.Bytes), bytes(x.From[0], x.Bytes))
+					case stripes.Ask:
+						v, n := x.Buffer.Value, x.Buffer.RowBytes()
+						copy(bytes(x.To, x.Rows*n), memory[v][given*n:(given+x.Rows)*n])
+						given += x.Rows
 					case stripes.Fill:
 						to := bytes(x.To, x.Rows*x.Buffer.RowBytes())
 						for j := range to {
@@ -124,6 +129,9 @@ func (a *Arena) Run(inputs [][]int8, arena []int8, after func(unit, stripe int))
 				after(i, s)
 			}
 		}
+	}
+	if v := m.ByRows(); v != nil && given != v.Type.Shape[1] {
+		return nil, fmt.Errorf("interp: %d rows of %s were asked for, not %d", given, v.Name, v.Type.Shape[1])
 	}
 	return logical(m.Outputs[0].Type, memory[m.Outputs[0]]), nil
 }

@@ -68,6 +68,9 @@ func layers(out io.Writer, c *certificate.Certificate) {
 	if c.Stream != nil {
 		fmt.Fprintln(out, c.Stream)
 	}
+	if c.Rows != nil {
+		fmt.Fprintln(out, c.Rows)
+	}
 	fmt.Fprintln(out)
 }
 

@@ -56,6 +56,9 @@ func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer)
 	if c.Stream != nil {
 		fmt.Fprintln(stdout, c.Stream)
 	}
+	if c.Rows != nil {
+		fmt.Fprintln(stdout, c.Rows)
+	}
 	if c.Retention != nil && c.Quantized != nil && c.Float != nil {
 		stderr := "-" // of one image there is none
 		if c.RetentionSE != nil {

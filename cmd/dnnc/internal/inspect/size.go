@@ -79,6 +79,9 @@ func Size(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 		if c.Stream != nil {
 			fmt.Fprintln(stdout, c.Stream)
 		}
+		if c.Rows != nil {
+			fmt.Fprintln(stdout, c.Rows)
+		}
 	default:
 		fmt.Fprintf(stdout, "RAM: see %s_ARENA_BYTES in the header; at most %d of stack. No certificate of this object lies beside it: %s\n", strings.ToUpper(prefix), stack, absent)
 	}

@@ -65,6 +65,9 @@ func New(ctx context.Context, r *dnnc.Result) (*Build, error) {
 		return nil, err
 	}
 	b := &Build{Result: r, Units: units, Object: a.Object, Stack: i.Stack, Tools: a.Tools, dir: dir, text: a.IR, job: emu.Job{Prefix: i.Prefix, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: steps, Lent: lent, Hooks: i.Hooks}}
+	if in := m.ByRows(); in != nil {
+		b.job.Row = in.RowBytes()
+	}
 	b.job.States, b.job.Every = m.StateBytes(), 1<<30
 	for _, v := range m.Inputs {
 		b.job.Inputs = append(b.job.Inputs, v.Type.Slots())

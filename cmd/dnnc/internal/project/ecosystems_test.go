@@ -163,6 +163,24 @@ func TestFirmwareStreams(t *testing.T) {
 	}
 }
 
+// TestFirmwareByRows: a firmware gives its network the rows of each sample by a function, and answers as the
+// interpreter does; programs of the other kinds have such a function, too. Where no layers take rows, nothing is written.
+func TestFirmwareByRows(t *testing.T) {
+	dnnctest.Need(t, "cmake", "ninja", "arm-none-eabi-gcc", "qemu-system-arm")
+	dir := projectOf(t, dnnctest.Lenet, "firmware", "-rows", "-images", "32")
+	assert.Contains(t, string(dnnctest.Contents(t, dir, "CMakeLists.txt")["CMakeLists.txt"]), "-rows")
+	runFirmware(t, dir)
+	dir = projectOf(t, dnnctest.Lenet, "make", "-rows", "-images", "32")
+	assert.Contains(t, dnnctest.Tool(t, dir, "make", "DNNC="+dnnctest.Path(t), "CFLAGS=-O1 -Wall -Wextra -Werror"), "-rows")
+	assert.Contains(t, dnnctest.Tool(t, dir, "./app"), "output[7]: ")
+	refused := filepath.Join(t.TempDir(), "refused")
+	path := dnnctest.SensorsFolder(t)
+	code, _, stderr := dnnctest.Run(t, "init", "make", path("tones.dnn"), refused, "-rows", "-calib", path("tones.npz"))
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "-rows: ")
+	assert.NoDirExists(t, refused)
+}
+
 // TestProjectsHaveTheFlags: the flags of a build decide about the integers, data sets stay
 // where they are, and what is left to the target stands in the build.
 func TestProjectsHaveTheFlags(t *testing.T) {

@@ -161,6 +161,11 @@ func Init(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error
 		if err := r.WriteDump(p.path("network/PREFIX.dnn")); err != nil {
 			return err
 		}
+		if o.Rows {
+			if err := p.plan(ctx, o, t); err != nil {
+				return err
+			}
+		}
 		if k.samples {
 			if err := p.samples(ctx, r, o); err != nil {
 				return err
@@ -243,6 +248,7 @@ type project struct {
 	Labelled           bool      // the samples have labels
 	Streams            bool      // a run takes Hop frames
 	Hop                int
+	Rows               bool // a function gives the input row by row
 }
 
 // tensor is an input or a result in the words of the network's header.
@@ -267,6 +273,9 @@ func newProject(r *driver.Result, o driver.Options, t *processor.Target, isTold 
 	}
 	if p.Streams, p.Hop = m.Streams(), m.Stream.Hop; p.Streams {
 		p.Flags = append(p.Flags, fmt.Sprintf("-stream=%d", p.Hop))
+	}
+	if p.Rows = o.Rows; p.Rows {
+		p.Flags = append(p.Flags, "-rows")
 	}
 	if o.Small {
 		p.Flags = append(p.Flags, "-O", "size")
@@ -304,10 +313,21 @@ func newProject(r *driver.Result, o driver.Options, t *processor.Target, isTold 
 // Arguments are those of the run function, before the arena.
 func (p *project) Arguments() string {
 	var list []string
-	for _, x := range slices.Concat(p.Inputs, p.Outputs) {
+	for _, x := range p.Inputs {
+		if p.Rows {
+			x.Var = "&camera"
+		}
+		list = append(list, x.Var)
+	}
+	for _, x := range p.Outputs {
 		list = append(list, x.Var)
 	}
 	return strings.Join(list, ", ")
+}
+
+// Counts reports whether the program goes through elements of inputs or results.
+func (p *project) Counts() bool {
+	return !p.Rows || slices.ContainsFunc(p.Outputs, func(x tensor) bool { return !x.IsClass })
 }
 
 // FlagList are the flags as a list of CMake.
@@ -347,6 +367,21 @@ func cores(t *processor.Target) (list []string) {
 	return list
 }
 
+// plan has what a build of the project refuses be refused now.
+func (p *project) plan(ctx context.Context, from driver.Options, t *processor.Target) error {
+	_, err := driver.Compile(ctx, p.options(from, t.Name), io.Discard, io.Discard)
+	return err
+}
+
+// options are those of a build of what the project has.
+func (p *project) options(from driver.Options, target string) driver.Options {
+	o := driver.Defaults()
+	o.Input, o.Target = p.path("network/PREFIX.dnn"), target
+	o.Small, o.Stream, o.Rows, o.Budget.RAM, o.Warnings = from.Small, from.Stream, from.Rows, from.Budget.RAM, from.Warnings
+	o.Level = string(pass.Int8)
+	return o
+}
+
 // compile writes the network for a target, its header and its certificate, from the integers
 // that the project has.
 func (p *project) compile(ctx context.Context, b compiled, from driver.Options) error {
@@ -360,9 +395,7 @@ func (p *project) compile(ctx context.Context, b compiled, from driver.Options) 
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 	}
-	o := driver.Defaults()
-	o.Input, o.Output, o.Target, o.Emit = p.path("network/PREFIX.dnn"), out, name, []string{b.emit}
-	o.Small, o.Stream, o.Budget.RAM, o.Warnings = from.Small, from.Stream, from.Budget.RAM, from.Warnings
-	o.Level = string(pass.Int8)
+	o := p.options(from, name)
+	o.Output, o.Emit = out, []string{b.emit}
 	return driver.Build(ctx, o, io.Discard, io.Discard) // Freeze said all of the network
 }

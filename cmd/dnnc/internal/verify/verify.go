@@ -69,6 +69,10 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 		return err
 	}
 	v := &verifier{m, build}
+	most := build.Stack // of the stack, with the program's function that gives rows
+	if m.ByRows() != nil {
+		most += emu.GiverStack
+	}
 	prog, err := interp.CompileInt(m)
 	if err != nil {
 		return err
@@ -103,7 +107,7 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 				return mismatch("%s: memory around the arena, an input or an output was written", name)
 			case got.Status[at] != 0:
 				return mismatch("%s: the run function failed", name)
-			case build.Stack > 0 && got.Stack[at] > max(build.Stack, emu.Margin):
+			case build.Stack > 0 && got.Stack[at] > max(most, emu.Margin):
 				return mismatch("%s: the run function took %d bytes of the stack, its bound is %d", name, got.Stack[at], build.Stack)
 			case string(want) != string(got.Outputs[at]):
 				return v.locate(ctx, prog, name, t, runs[:k+1])

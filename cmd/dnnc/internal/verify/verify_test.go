@@ -20,6 +20,35 @@ import (
 	"github.com/dnnc/dnnc/ir"
 )
 
+// TestRows: with -rows, verify gives each image row by row; the certificate of a build says how, and what it built is
+// proved from it again.
+func TestRows(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	for _, more := range [][]string{{"-target", "armv7em"}, {"-target", "x86_64", "-O", "universal", "-bits", "3", "-ram", "5KiB"}} {
+		code, stdout, stderr := dnnctest.Run(t, append([]string{"verify", dnnctest.Lenet, "-rows", "-n", "3", "-images", "32"}, more...)...)
+		require.Zero(t, code, stderr)
+		assert.Contains(t, stdout, "3 of 3 test images and 8 of 8 adversarial inputs bit-exact")
+	}
+	object := filepath.Join(t.TempDir(), "net.o")
+	code, _, stderr := dnnctest.Run(t, "build", dnnctest.Lenet, "-rows", "-images", "32", "-target", "armv7em", "-o", object)
+	require.Zero(t, code, stderr)
+	raw, err := os.ReadFile(strings.TrimSuffix(object, ".o") + ".json")
+	require.NoError(t, err)
+	assert.Regexp(t, `"rows": \{\s*"rows": 28,\s*"row_bytes": 28\s*\}`, string(raw))
+	raw, err = os.ReadFile(strings.TrimSuffix(object, ".o") + ".h")
+	require.NoError(t, err)
+	for _, text := range []string{"#define LENET5_ROWS 28\n", "#define LENET5_ROW_BYTES 28\n", "int lenet5_run(const lenet5_rows *", "typedef struct lenet5_rows lenet5_rows;"} {
+		assert.Contains(t, string(raw), text)
+	}
+	var stdout string
+	code, stdout, stderr = dnnctest.Run(t, "verify", object, "-n", "2")
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "equal in all")
+	assert.Contains(t, stdout, "bit-exact")
+}
+
 // TestSeveralInputs takes a network of an image and a vector through data, search,
 // header and target.
 func TestSeveralInputs(t *testing.T) {
