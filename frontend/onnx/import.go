@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -603,6 +604,9 @@ func (im *importer) output(name string, before []*ir.Value) (*ir.Value, error) {
 // moduleName is the path of the layer that a node belongs to: what exporters of
 // PyTorch write before the operation's own name, without what it repeats.
 func moduleName(n *pb.Node) string {
+	if name := scopeName(n); name != "" {
+		return name
+	}
 	parts := strings.FieldsFunc(n.GetName(), func(r rune) bool { return r == '/' })
 	if len(parts) == 0 {
 		return strings.ToLower(n.GetOpType())
@@ -621,6 +625,33 @@ func moduleName(n *pb.Node) string {
 		kept = append(kept, p)
 	}
 	return strings.Join(kept, ".")
+}
+
+// nameScopes is the metadata in which PyTorch's exporter by Dynamo says where in the program a node comes from: the paths
+// of its modules from the outermost on, which has none, and the name of the operation, as a list of Python's. Its
+// nodes themselves are numbered.
+const nameScopes = "pkg.torch.onnx.name_scopes"
+
+var pythonString = regexp.MustCompile(`'([^']*)'|"([^"]*)"`)
+
+// scopeName is the path of the innermost module by a node's metadata, or of an operation outside of modules its own
+// name; "" where there is none.
+func scopeName(n *pb.Node) string {
+	var parts []string
+	for _, e := range n.MetadataProps {
+		if e.GetKey() != nameScopes {
+			continue
+		}
+		for _, m := range pythonString.FindAllStringSubmatch(e.GetValue(), -1) {
+			if part := m[1] + m[2]; part != "" {
+				parts = append(parts, part)
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return parts[max(0, len(parts)-2)]
 }
 
 // layerName is the name of a layer: its weights' without .weight, else its node's.

@@ -919,3 +919,33 @@ func TestManyTerms(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesOfScopes: nodes that PyTorch's exporter numbers have the names of their modules, by its metadata.
+func TestNamesOfScopes(t *testing.T) {
+	m := newModel(13).input("x", 1, 4).output("y")
+	last := "x"
+	for i, c := range []struct{ scopes, op string }{
+		{`['', 'block', 'block.act', 'relu']`, "Relu"},
+		{`['', "block", 'block.0', "neg_1"]`, "Neg"},
+		{`['', 'abs_2']`, "Abs"},
+		{`['']`, "Floor"},
+		{`no list`, "Ceil"},
+		{`['', 'block', 'block.act', 'relu_1']`, "Sigmoid"},
+	} {
+		next := fmt.Sprint("val_", i)
+		if i == 5 {
+			next = "y"
+		}
+		m.node(c.op, fmt.Sprint("n", i), []string{last}, []string{next})
+		n := m.Graph.Node[i]
+		n.MetadataProps = append(n.MetadataProps, &pb.Entry{Key: proto.String("namespace"), Value: proto.String("'no'/'names'")}, &pb.Entry{Key: proto.String(nameScopes), Value: proto.String(c.scopes)})
+		last = next
+	}
+	module, err := Parse("net", m.bytes(), Options{})
+	require.NoError(t, err)
+	var names []string
+	for _, n := range module.Ops {
+		names = append(names, n.Name())
+	}
+	assert.Equal(t, []string{"block.act", "block.0", "abs_2", "n3", "n4", "block.act_2"}, names)
+}

@@ -64,7 +64,9 @@ func graph(depth int) *message {
 	return fields(sub{1: node(depth), 5: tensorMsg, 11: valueInfo, 12: valueInfo}, 2)
 }
 
-func node(depth int) *message { return fields(sub{5: attribute(depth)}, 1, 2, 3, 4, 7, 8) }
+func node(depth int) *message {
+	return fields(sub{5: attribute(depth), 9: entry}, 1, 2, 3, 4, 7, 8)
+}
 
 func attribute(depth int) *message {
 	m := fields(sub{5: tensorMsg}, 1, 2, 3, 4, 7, 8, 9, 21)

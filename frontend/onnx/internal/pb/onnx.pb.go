@@ -229,6 +229,7 @@ type Node struct {
 	Attribute     []*Attribute           `protobuf:"bytes,5,rep,name=attribute" json:"attribute,omitempty"`
 	Domain        *string                `protobuf:"bytes,7,opt,name=domain" json:"domain,omitempty"`
 	Overload      *string                `protobuf:"bytes,8,opt,name=overload" json:"overload,omitempty"`
+	MetadataProps []*Entry               `protobuf:"bytes,9,rep,name=metadata_props,json=metadataProps" json:"metadata_props,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -310,6 +311,13 @@ func (x *Node) GetOverload() string {
 		return *x.Overload
 	}
 	return ""
+}
+
+func (x *Node) GetMetadataProps() []*Entry {
+	if x != nil {
+		return x.MetadataProps
+	}
+	return nil
 }
 
 type Attribute struct {
@@ -994,7 +1002,7 @@ const file_onnx_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
 	"\vinitializer\x18\x05 \x03(\v2\x11.dnnc.onnx.TensorR\vinitializer\x12*\n" +
 	"\x05input\x18\v \x03(\v2\x14.dnnc.onnx.ValueInfoR\x05input\x12,\n" +
-	"\x06output\x18\f \x03(\v2\x14.dnnc.onnx.ValueInfoR\x06output\"\xc9\x01\n" +
+	"\x06output\x18\f \x03(\v2\x14.dnnc.onnx.ValueInfoR\x06output\"\x82\x02\n" +
 	"\x04Node\x12\x14\n" +
 	"\x05input\x18\x01 \x03(\tR\x05input\x12\x16\n" +
 	"\x06output\x18\x02 \x03(\tR\x06output\x12\x12\n" +
@@ -1002,7 +1010,8 @@ const file_onnx_proto_rawDesc = "" +
 	"\aop_type\x18\x04 \x01(\tR\x06opType\x122\n" +
 	"\tattribute\x18\x05 \x03(\v2\x14.dnnc.onnx.AttributeR\tattribute\x12\x16\n" +
 	"\x06domain\x18\a \x01(\tR\x06domain\x12\x1a\n" +
-	"\boverload\x18\b \x01(\tR\boverload\"\xf4\x01\n" +
+	"\boverload\x18\b \x01(\tR\boverload\x127\n" +
+	"\x0emetadata_props\x18\t \x03(\v2\x10.dnnc.onnx.EntryR\rmetadataProps\"\xf4\x01\n" +
 	"\tAttribute\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\f\n" +
 	"\x01f\x18\x02 \x01(\x02R\x01f\x12\f\n" +
@@ -1101,21 +1110,22 @@ var file_onnx_proto_depIdxs = []int32{
 	8,  // 5: dnnc.onnx.Graph.input:type_name -> dnnc.onnx.ValueInfo
 	8,  // 6: dnnc.onnx.Graph.output:type_name -> dnnc.onnx.ValueInfo
 	4,  // 7: dnnc.onnx.Node.attribute:type_name -> dnnc.onnx.Attribute
-	6,  // 8: dnnc.onnx.Attribute.t:type_name -> dnnc.onnx.Tensor
-	2,  // 9: dnnc.onnx.Attribute.g:type_name -> dnnc.onnx.Graph
-	3,  // 10: dnnc.onnx.Function.node:type_name -> dnnc.onnx.Node
-	1,  // 11: dnnc.onnx.Function.opset_import:type_name -> dnnc.onnx.OperatorSet
-	4,  // 12: dnnc.onnx.Function.attribute_proto:type_name -> dnnc.onnx.Attribute
-	7,  // 13: dnnc.onnx.Tensor.external_data:type_name -> dnnc.onnx.Entry
-	9,  // 14: dnnc.onnx.ValueInfo.type:type_name -> dnnc.onnx.Type
-	10, // 15: dnnc.onnx.Type.tensor_type:type_name -> dnnc.onnx.TensorType
-	11, // 16: dnnc.onnx.TensorType.shape:type_name -> dnnc.onnx.Shape
-	12, // 17: dnnc.onnx.Shape.dim:type_name -> dnnc.onnx.Dimension
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	7,  // 8: dnnc.onnx.Node.metadata_props:type_name -> dnnc.onnx.Entry
+	6,  // 9: dnnc.onnx.Attribute.t:type_name -> dnnc.onnx.Tensor
+	2,  // 10: dnnc.onnx.Attribute.g:type_name -> dnnc.onnx.Graph
+	3,  // 11: dnnc.onnx.Function.node:type_name -> dnnc.onnx.Node
+	1,  // 12: dnnc.onnx.Function.opset_import:type_name -> dnnc.onnx.OperatorSet
+	4,  // 13: dnnc.onnx.Function.attribute_proto:type_name -> dnnc.onnx.Attribute
+	7,  // 14: dnnc.onnx.Tensor.external_data:type_name -> dnnc.onnx.Entry
+	9,  // 15: dnnc.onnx.ValueInfo.type:type_name -> dnnc.onnx.Type
+	10, // 16: dnnc.onnx.Type.tensor_type:type_name -> dnnc.onnx.TensorType
+	11, // 17: dnnc.onnx.TensorType.shape:type_name -> dnnc.onnx.Shape
+	12, // 18: dnnc.onnx.Shape.dim:type_name -> dnnc.onnx.Dimension
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_onnx_proto_init() }
