@@ -17,7 +17,7 @@ import (
 
 // TestConformance runs folders of cases.
 func TestConformance(t *testing.T) {
-	for format, cases := range map[string]string{"tflite": "26", "onnx": "8"} {
+	for format, cases := range map[string]string{"tflite": "28", "onnx": "8"} {
 		code, stdout, stderr := dnnctest.Run(t, "conformance", dnnctest.Root+"/frontend/"+format+"/testdata")
 		require.Zero(t, code, stderr)
 		assert.Regexp(t, "all +"+cases+" +0 +0 +0", stdout)
