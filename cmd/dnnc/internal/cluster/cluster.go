@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"runtime"
@@ -477,8 +478,8 @@ func (x *Cluster) join(ctx context.Context, name string, most uint64, say func(f
 		return true
 	}
 	blobs := map[string][]byte{}
-	for what, hash := range j.Blobs {
-		if blobs[what], err = x.blob(ctx, hash, &most); err != nil {
+	for _, what := range slices.Sorted(maps.Keys(j.Blobs)) { // so that the one that is too large is the same one each time
+		if blobs[what], err = x.blob(ctx, j.Blobs[what], &most); err != nil {
 			say("job %s: its %q: %v", short, what, err)
 			return true
 		}
