@@ -18,7 +18,9 @@ const (
 	restOfPair     = 5.7 // of a product of pairs, and as much for each pixel
 	restAlone      = 3.  // of those of halves, which are one
 	restWindow     = 6.  // of those that are loaded together
-	perTwinSum     = 3.  // a sum of the first of two channels that is taken off that of both
+	restLoop       = 3.  // more of each of these where they are a loop, which computes the place of each input
+	restPlace      = 5.
+	perTwinSum     = 3. // a sum of the first of two channels that is taken off that of both
 	decode         = 8
 	decodeRest     = 20
 	decodeTogether = 5
@@ -127,6 +129,9 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			left = restAlone + float64(l.Rest)*(px+float64(channels)*(1+px))
 		case m.restWindows(p, l):
 			left = restWindow + float64(l.Rest)*(px+float64(channels)*(1+px))
+			if l.Rest > mostWritten {
+				left += float64(l.Rest) * (restLoop + restPlace*px + float64(channels))
+			}
 		case m.nestsRest(l):
 			left = float64(l.Words)*restWord + float64(l.Steps)*(px+units*unpack+px*units*product)
 		case m.restVectors(l) > 0:

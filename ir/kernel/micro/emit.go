@@ -1062,7 +1062,7 @@ func (k *micro) rest(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loo
 }
 
 // mostWritten is the codes of a row that are taken out of their window without a loop.
-const mostWritten = 8
+const mostWritten = 16
 
 // restOfWindows adds the products of the codes that no word holds: of windows of 32 bits that end with them.
 func (k *micro) restOfWindows(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loop.Var) {

@@ -43,12 +43,15 @@ func (p Plan) Attrs() kernel.Attrs {
 func (p Plan) Scratch() int    { return p.scratch }
 func (p Plan) Cycles() float64 { return p.cycles }
 
-// plan is the cheapest product and tile of a layer.
+// plan is the cheapest product and tile of a layer: with its columns, where their estimates are fitted to counts.
 func plan(l kernel.Layer) (best Plan, ok bool) {
-	least := 0.
-	for p, output := range plans(l) {
-		if !ok || output < least {
-			best, least, ok = p, output, true
+	least, whole := 0., l.Target.ISA() == "thumb" && l.Target.Has("dsp") && !l.Target.Vectors()
+	for p, cost := range plans(l) {
+		if whole {
+			cost = p.cycles
+		}
+		if !ok || cost < least {
+			best, least, ok = p, cost, true
 		}
 	}
 	return best, ok
