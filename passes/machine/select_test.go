@@ -137,8 +137,8 @@ func TestRAMTakesTheCheapestThatFits(t *testing.T) {
 // another as one that never was.
 func TestSelectDropsEarlierChoices(t *testing.T) {
 	for file, product := range map[string]string{
-		"branch": "smlad_nested", // the arena is largest at e, whatever scratch c takes
-		"chain":  "mla",          // windows of one channel are cheapest as columns of bytes
+		"branch": "mla", // windows of one channel are cheapest as columns of bytes
+		"chain":  "mla",
 	} {
 		m := frontendtest.Load(t, "testdata/memory/"+file+".out.dnn")
 		require.Positive(t, m.Arena.Bytes)

@@ -218,7 +218,7 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 			each -= perOneRound
 		}
 		around = runs * each
-		if l.Target.ISA() == "thumb" && l.Weight()[2] == 1 {
+		if l.Target.ISA() == "thumb" && m.inPairs() && l.Weight()[2] == 1 {
 			around -= perOneRow
 		}
 	}
@@ -226,6 +226,17 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 		input += perSumInput
 	}
 	return float64(l.Pixels()*l.Groups())*(float64(l.K())*input+around) + kernel.PerPixel*float64(l.Pixels())
+}
+
+// perTurnedInput is the instructions more of a byte that is written among those of other pixels, alone.
+const perTurnedInput = 5.
+
+// turnedCycles are those of the bytes of all columns that are written alone among those of other pixels.
+func (m *Product) turnedCycles(l kernel.Layer, pixels int) float64 {
+	if l.Target.ISA() != "thumb" || l.Node.Op != ir.Conv2D || m.Word != 4 || m.Planar || m.Input != 8 || pixels == 1 || l.K()/l.Taps()%4 == 0 {
+		return 0
+	}
+	return float64(l.Pixels()*l.Groups()*l.K()) * perTurnedInput
 }
 
 // Instructions of columns that strips are copied to, fitted to counts under the emulator: of a pixel, of a column, of a

@@ -143,7 +143,7 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	case !l.Target.Vectors(): // products of both kinds compete
 		output, finish = output+finish, 0
 	}
-	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + again*m.columnCycles(l)}
+	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + again*(m.columnCycles(l)+m.turnedCycles(l, pixels))}
 	if !m.reads(l.Node) {
 		p.scratch = columnsBytes(m, k, pixels)
 	}
