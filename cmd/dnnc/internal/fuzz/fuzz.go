@@ -260,7 +260,8 @@ func roundAsImported(m *ir.Module) {
 			w.Type.Elem.Kind = ir.Two
 		}
 		bias := of(o, ir.AttrBias)
-		if o.Op.Takes(ir.AttrRound) && of(o, ir.AttrMul) != nil && (bias == nil || bias.Type.Elem.Kind != ir.I64) {
+		// An L2 norm that rounds as TensorFlow Lite has no multiplier, and a scale of its own.
+		if o.Op.Takes(ir.AttrRound) && o.Op != ir.L2Norm && of(o, ir.AttrMul) != nil && (bias == nil || bias.Type.Elem.Kind != ir.I64) {
 			o.Put(ir.AttrRound.Is([]string{ir.RoundTFLite, ir.RoundTwice, ir.RoundEven}[k%3]))
 		}
 		if o.Op == ir.Recurrent && o.Word(ir.AttrCell) == ir.CellLSTM && o.Args[0].Type.IsWide() && !o.Out.Type.IsWide() {
