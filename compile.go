@@ -71,7 +71,7 @@ func (b *Build) environment(errors []disturb.Condition) *pass.Env {
 	c := &b.Result.Config
 	ranges, bits, _ := pass.Activations(c.Activations) // which Check has read
 	env := &pass.Env{
-		Target: c.Target, Level: c.Level, Small: c.SmallCode, Stream: c.Stream, Rows: c.Rows, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: errors, Fix: c.Fix, Formats: c.Formats,
+		Target: c.Target, Level: c.Level, Small: c.SmallCode, Threads: c.Threads, Stream: c.Stream, Rows: c.Rows, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: errors, Fix: c.Fix, Formats: c.Formats,
 		Search: c.Search, Objective: c.Objective, MinBits: c.MinBits, MaxBits: c.MaxBits, Checkpoint: c.Checkpoint, Store: c.Store, Patient: c.Time > 0, MaxMemory: c.Memory, Ranges: ranges, Bits: bits,
 		Progress: c.Progress, Tune: c.Tune, Float: func() *ir.Module { return b.Result.Float },
 	}
@@ -225,8 +225,12 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 				WithHelp("search again from the source, or from a dump of -stop-after calibrate")
 		}
 		if m.Target != c.Target.Name && m.After != passes.Quantized {
-			m.After, m.Target, m.Within = passes.Tuned, "", 0 // kernels and memory are planned anew
+			m.After, m.Target, m.Within, m.Threads = passes.Tuned, "", 0, 0 // kernels and memory are planned anew
 		}
+	}
+	if c.Threads > 0 && c.StartAfter == "" && m.Target == c.Target.Name && max(c.Threads, 1) != max(m.Threads, 1) {
+		return nil, diag.New(diag.Pos{File: m.Pos.File}, diag.AlreadyLowered, "-threads %d: the dump has a plan of kernels and memory for %d", c.Threads, max(m.Threads, 1)).
+			WithHelp("-start-after fuse-pool selects kernels and plans memory anew")
 	}
 	if i, err := passes.Table.Find(m.After); err == nil && c.Budget.Promised && i >= slices.Index(passes.Table.Names(), passes.Calibrated) {
 		return nil, diag.New(diag.Pos{File: m.Pos.File}, diag.AlreadyLowered, "-keep %v: the network was calibrated already, perhaps on images that would judge it", c.Budget.Keep).
@@ -347,7 +351,7 @@ func planned(ctx context.Context, m *ir.Module, env *pass.Env, e ir.Elem, b pass
 			n.Put(ir.AttrBits.Is(e), ir.AttrRounding.Is(quant.Nearest))
 		}
 	}
-	plain := &pass.Env{Target: env.Target, Level: pass.Int8, Small: env.Small, Stream: env.Stream, Rows: env.Rows, Budget: b, Seed: env.Seed, Ranges: env.Ranges, MaxMemory: env.MaxMemory, Calibration: env.Calibration, Holdout: env.Holdout}
+	plain := &pass.Env{Target: env.Target, Level: pass.Int8, Small: env.Small, Threads: env.Threads, Stream: env.Stream, Rows: env.Rows, Budget: b, Seed: env.Seed, Ranges: env.Ranges, MaxMemory: env.MaxMemory, Calibration: env.Calibration, Holdout: env.Holdout}
 	return m, passes.Table.Run(ctx, m, plain, pass.Options{})
 }
 
@@ -390,7 +394,7 @@ func (b *Build) count(ctx context.Context, m *ir.Module) (pass.Taken, error) {
 	m.After = passes.Tuned
 	c := r.Config
 	c.Warn, c.Observe = nil, nil
-	plain := &pass.Env{Target: c.Target, Level: c.Level, Small: c.SmallCode, Stream: c.Stream, Rows: c.Rows, Budget: c.Budget}
+	plain := &pass.Env{Target: c.Target, Level: c.Level, Small: c.SmallCode, Threads: c.Threads, Stream: c.Stream, Rows: c.Rows, Budget: c.Budget}
 	if err := passes.Table.Run(ctx, m, plain, pass.Options{}); err != nil {
 		return pass.Taken{}, err
 	}

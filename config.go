@@ -29,6 +29,7 @@ type Config struct {
 	Level       pass.Level // how widths are chosen
 	SmallCode   bool       // loops rather than unrolled code
 	Rows        bool       // the caller gives the input, an image, row by row
+	Threads     int        // of the caller that may compute an operation in parts; 0 and 1 are one
 	Stream      int        // frames that a run of a network over time takes, pass.LeastHop for as few as possible; 0 runs it whole
 	Search      string     // method of pass.Robust; "" is Qed
 	Objective   string     // pass.Mean or pass.Worst; "" is the mean
@@ -161,6 +162,13 @@ func (c *Config) Check() error {
 		return diag.New(diag.Pos{}, diag.BadValue, "-section %s: a name as .extflash, of letters, digits, . and _", c.Section)
 	case c.Section != "" && c.Lend:
 		return diag.New(diag.Pos{}, diag.BadValue, "-lend takes the weights out of the object, -section puts them into a part of it").WithHelp("pass one of the two")
+	case c.Threads < 0 || c.Threads > ir.MostThreads:
+		return diag.New(diag.Pos{}, diag.BadValue, "-threads %d: the threads are from 1 to %d", c.Threads, ir.MostThreads)
+	case c.Threads > 1 && c.Rows:
+		return diag.New(diag.Pos{}, diag.BadValue, "-threads %d: with -rows the first layers run row by row as the program gives them, and not side by side", c.Threads).WithHelp("pass one of the two")
+	case c.Threads > 1 && c.Target != nil && !c.Target.HasThreads():
+		return diag.New(diag.Pos{}, diag.BadValue, "-threads %d: programs for %s run without an operating system, whose threads would compute the parts", c.Threads, c.Target.Name).
+			WithHelp("leave it out, or choose a target of Linux: %s", strings.Join(threaded(), ", "))
 	case c.Time < 0:
 		return diag.New(diag.Pos{}, diag.BadValue, "-time %v is below 0", c.Time)
 	case c.Time > 0 && c.Search != "qstar":
@@ -190,6 +198,16 @@ func (c *Config) Check() error {
 		return diag.New(diag.Pos{}, diag.BadValue, "-images %d: a number of images is 1 or more", c.Calibrate)
 	}
 	return nil
+}
+
+// threaded lists the targets whose programs run threads.
+func threaded() (names []string) {
+	for _, name := range processor.Names() {
+		if t, err := processor.Find(name); err == nil && t.HasThreads() {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Chooses reports whether the configuration asks for other widths than int8.

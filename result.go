@@ -185,12 +185,23 @@ func (r *Result) Assemble(ctx context.Context) (*Assembled, error) {
 		return nil, err
 	}
 	if !i.Hooks { // whose stack is the caller's affair
-		if a.Interface.Stack, err = llvm.Stack(a.Object, i.Prefix+"_run", r.Target); err != nil {
+		if a.Interface.Stack, err = stack(a.Object, i.Prefix, r.Module, r.Target); err != nil {
 			return nil, err
 		}
 	}
 	r.assembled = a
 	return a, nil
+}
+
+// stack bounds the stack of the run function, and of the one with threads, whose parts the caller's
+// threads run below its frame.
+func stack(object []byte, prefix string, m *ir.Module, t *processor.Target) (int, error) {
+	most, err := llvm.Stack(object, prefix+"_run", t)
+	if err != nil || m.Threads == 0 {
+		return most, err
+	}
+	threads, err := llvm.Stack(object, prefix+"_run_threads", t)
+	return max(most, threads), err
 }
 
 // Interface is the C interface with its content: the hash that header, certificate and

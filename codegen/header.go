@@ -44,6 +44,7 @@ func Header(m *ir.Module, i Interface) (string, error) {
 		Arena                       ir.Arena
 		Steps                       []string
 		StepBytes, Calls, Lent      int
+		Threads                     int
 		Stream                      ir.Stream
 		StateBytes                  int
 		ContentBytes, AboutBytes    int
@@ -52,7 +53,7 @@ func Header(m *ir.Module, i Interface) (string, error) {
 		Rows, RowBytes              int    // of an input that the caller gives by rows
 		Giver                       string // the declaration of the structure of the caller's function
 	}{Interface: i, Network: m.Name, Up: strings.ToUpper(i.Prefix), Arena: m.Arena, StepBytes: network.StepState(m) + network.StepStateBytes,
-		Stream: m.Stream, StateBytes: m.StateBytes(), ContentBytes: len(i.Content) + 1, About: about, AboutBytes: len(about) + 1}
+		Threads: m.Threads, Stream: m.Stream, StateBytes: m.StateBytes(), ContentBytes: len(i.Content) + 1, About: about, AboutBytes: len(about) + 1}
 	// Of one object: another network's header is told, also one whose name differs in case only.
 	data.Guard = fmt.Sprintf("%s_%.16s_H", data.Up, strings.ToUpper(i.Content))
 	numbers := strings.Split(version.Interface, ".")
@@ -70,7 +71,7 @@ func Header(m *ir.Module, i Interface) (string, error) {
 		data.Rows, data.RowBytes, data.Giver = in.Type.Shape[1], in.RowBytes(), strings.TrimSpace(c.Giver(giver))
 	}
 	var params []string
-	taken := map[string]bool{"weights": true, "arena": true, "step": true}
+	taken := map[string]bool{"weights": true, "arena": true, "step": true, "parallel": true, "context": true}
 	describe := func(values []*ir.Value, name func(int) string, role, qualifier string) (list []tensor) {
 		for k, v := range values {
 			t := tensor{Macro: fmt.Sprintf("%s_%s", data.Up, strings.ToUpper(role)), Function: i.Prefix, Role: role, Name: name(k), Type: v.Type.String(), Bytes: v.Type.Slots(), C: "int8_t", Least: -128, Most: 127, Beyond: 128, Zero: v.Type.Quant.Zero, Scale: decimal(v.Type.Quant.Scale)}

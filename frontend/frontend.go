@@ -1003,8 +1003,8 @@ func (r *resolver) parameter(n *ir.Node, attr ir.Key[*ir.Const], shape ir.Shape)
 
 // arena reads the size of a memory plan, and what plans aim at.
 func (r *resolver) arena(s *syntax.Arena) {
-	if s.Bytes == "" && s.Within == "" {
-		r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena without a size").WithHelp("arena BYTES align ALIGNMENT, arena within BYTES, or both")
+	if s.Bytes == "" && s.Within == "" && s.Threads == "" {
+		r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena without a size").WithHelp("arena BYTES align ALIGNMENT, arena within BYTES, arena threads NUMBER, or several of these in this order")
 	}
 	if s.Bytes != "" {
 		bytes, ok1 := syntax.Int(s.Bytes)
@@ -1021,5 +1021,12 @@ func (r *resolver) arena(s *syntax.Arena) {
 			r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena within %s", s.Within).WithHelp("the bytes that a plan aims at are an integer from 1 on")
 		}
 		r.m.Within = within
+	}
+	if s.Threads != "" {
+		threads, ok := syntax.Int(s.Threads)
+		if !ok || threads < 2 || threads > ir.MostThreads {
+			r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena threads %s", s.Threads).WithHelp("the threads that a plan serves are an integer from 2 to %d", ir.MostThreads)
+		}
+		r.m.Threads = threads
 	}
 }

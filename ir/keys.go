@@ -65,6 +65,7 @@ var (
 	AttrScratch  = Key[[]int]{"scratch", KindInts}
 	AttrChain    = Key[[]int]{"chain", KindInts}
 	AttrKept     = Key[[]int]{"kept", KindInts}
+	AttrParts    = Key[[]int]{"parts", KindInts}
 	AttrLoad     = Key[[]int]{"load", KindInts}
 	AttrShape    = Key[[]int]{"shape", KindInts}
 	AttrPerm     = Key[[]int]{"perm", KindInts}

@@ -23,7 +23,7 @@ const root = "."
 // itself in this list; and the three wings never import each other.
 var layers = []string{
 	"testdata/lenet5", // embedded files
-	"ir/version", "ir/decimal", "ir/parallel", "ir/quote", "ir/diag", "ir", "ir/geometry", "ir/stripes", "ir/processor", "ir/loop",
+	"ir/version", "ir/decimal", "ir/parallel", "ir/quote", "ir/diag", "ir", "ir/geometry", "ir/parts", "ir/stripes", "ir/processor", "ir/loop",
 	"ir/kernel/emit", "ir/kernel", "ir/kernel/bilinear", "ir/kernel/decode", "ir/kernel/depthwise", "ir/kernel/elements", "ir/kernel/lanes", "ir/kernel/lookup", "ir/kernel/micro", "ir/kernel/moves", "ir/kernel/pairs", "ir/kernel/pixels", "ir/kernel/pool", "ir/kernel/recurrent", "ir/kernel/rows", "ir/kernel/spectrum", "ir/kernel/tile", "ir/kernel/families",
 	"runtime/replace", "runtime/input", "runtime/seal", "runtime/cells", "runtime/kernels", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/proof", "runtime/measure", "runtime/mistake",
 	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend/build", "frontend/onnx/internal/pb", "frontend/onnx", "frontend/tflite", "frontend/examples", "frontend", "frontend/frontendtest",

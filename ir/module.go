@@ -34,6 +34,7 @@ type Module struct {
 	Tasks   []Task // what the outputs mean, in their order; nil where the text says nothing
 	Arena   Arena
 	Within  int // bytes that plans of the arena aim at, as far as kernels allow; 0 is no aim
+	Threads int // that the plan serves side by side; 0 of one
 	Stream  Stream
 	States  []*Value // what stays in the arena from run to run
 	Consts  []*Const

@@ -128,6 +128,7 @@ var (
 		{Key: AttrBuffer, Min: 1, Max: maxDim, Doc: "in a chain: the result is never whole; the arena has so many rows of it at a time"},
 		{Key: AttrKept, Len: 2, Min: 0, Max: MaxElements, Doc: "of a buffer: [offset, rows] of the rows that the next stripe needs again; the buffer itself is free after its last reader. The buffer stays between stripes when absent"},
 		{Key: AttrLoad, Len: 2, Min: 0, Max: MaxElements, Doc: "in a chain: [offset, rows] of a buffer into which rows of the first argument, which is whole or given by rows, are copied, with padding around them"},
+		{Key: AttrParts, Len: 2, Min: 1, Max: maxDim, Doc: "[parts, size]: the operation is computed in so many parts, which threads may run side by side: each of so many rows of the result (columns of a result of one row, elements of a vector), the last of what is left. The scratch is that of all parts, each at a multiple of 64 bytes"},
 	}
 	// Of operations with weights.
 	weightAttrs = []AttrInfo{

@@ -86,13 +86,16 @@ func (m *Module) print(statement func(*Node) string, consts []*Const, types bool
 		}
 	}
 	b.WriteString(" {\n")
-	if m.Arena.Align > 0 || m.Within > 0 {
+	if m.Arena.Align > 0 || m.Within > 0 || m.Threads > 0 {
 		b.WriteString("  arena")
 		if m.Arena.Align > 0 {
 			fmt.Fprintf(&b, " %d align %d", m.Arena.Bytes, m.Arena.Align)
 		}
 		if m.Within > 0 {
 			fmt.Fprintf(&b, " within %d", m.Within)
+		}
+		if m.Threads > 0 {
+			fmt.Fprintf(&b, " threads %d", m.Threads)
 		}
 		b.WriteByte('\n')
 	}

@@ -31,6 +31,8 @@ import (
 //	    rows is read by the chain that asks for them
 //	V12 a state is an argument of one operation, which can have such a state, in a module
 //	    of integers that says how it streams
+//	V13 an operation has no more parts than the plan serves threads, is in no chain, and does not
+//	    overlap its argument
 func Verify(m *Module) diag.List {
 	v := verifier{m: m}
 	v.names()
@@ -39,6 +41,7 @@ func Verify(m *Module) diag.List {
 	if len(v.list) == 0 {
 		v.states()
 		v.chains()
+		v.parts()
 	}
 	if len(v.list) == 0 && m.Arena.Align > 0 {
 		v.memory()

@@ -158,6 +158,10 @@ func (p *printer) function(f *loop.Func) {
 			params = append(params, q+"int8_t *arg_"+ident(r.Name))
 		}
 	}
+	if f.Threads {
+		params = append(params, "void (*arg_parallel)(void *, int32_t, void (*)(void *, int32_t), void *)", "void *arg_context")
+		p.trampolines(f.Body)
+	}
 	head := fmt.Sprintf("int %s(%s)", f.Name, strings.Join(params, ", "))
 	switch {
 	case f.Extern:
@@ -301,6 +305,8 @@ func (p *printer) body(body []loop.Stmt) {
 		case *loop.Ask:
 			giver := ident(s.Of.Name)
 			p.line("%s = (uint32_t)%s->next(%[2]s->context, (int8_t *)(%s));", s.Result.Name, giver, address(s.To.Region, loop.Int(s.To.Offset), 0))
+		case *loop.Parallel:
+			p.parallel(s)
 		case *loop.Return:
 			p.line("return (int)%s;", expr(s.Value, 0))
 		case *loop.Written:
@@ -309,6 +315,39 @@ func (p *printer) body(body []loop.Stmt) {
 			panic(fmt.Sprintf("no statement: %T", s))
 		}
 	}
+}
+
+// trampolines prints what the caller's function calls for each Parallel of some statements: a
+// function that takes the pointers of the call from a list of them.
+func (p *printer) trampolines(body []loop.Stmt) {
+	for _, s := range body {
+		s, ok := s.(*loop.Parallel)
+		if !ok {
+			continue
+		}
+		p.line("static void %s(void *work, int32_t number) {", trampoline(s))
+		args := []string{"number"}
+		for i := range s.Call.Args {
+			args = append(args, fmt.Sprintf("((uint8_t **)work)[%d]", i))
+		}
+		p.line("  (void)%s(%s);", s.Call.Func.Name, strings.Join(args, ", "))
+		p.line("}")
+	}
+}
+
+func trampoline(s *loop.Parallel) string { return s.Call.Func.Name + "_thread" }
+
+func (p *printer) parallel(s *loop.Parallel) {
+	var args []string
+	for _, a := range s.Call.Args {
+		args = append(args, "(uint8_t *)"+paren(address(a.Region, loop.Int(a.Offset), 0)))
+	}
+	p.line("{")
+	p.line("  uint8_t *work[] = {%s};", strings.Join(args, ", "))
+	p.line("  int32_t number;")
+	p.line("  if (arg_parallel) arg_parallel(arg_context, %d, %s, work);", s.Count, trampoline(s))
+	p.line("  else for (number = 0; number < %d; number++) %s(work, number);", s.Count, trampoline(s))
+	p.line("}")
 }
 
 // assign writes all lanes; by way of a copy where the value reads other lanes

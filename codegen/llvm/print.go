@@ -78,6 +78,9 @@ type printer struct {
 	params map[*loop.Param]value.Value
 	cursor map[*loop.Cursor]value.Value
 	blocks int
+	// Of a function with Threads: the caller's function and its first argument.
+	parallel, context *ir.Param
+	work              map[int]*ir.InstAlloca // lists of pointers, by their length
 }
 
 func (p *printer) function(f *loop.Func) {
@@ -88,22 +91,26 @@ func (p *printer) function(f *loop.Func) {
 	}
 	for _, r := range f.Params {
 		x := ir.NewParam(r.Name, types.I8Ptr)
-		x.Attrs = append(x.Attrs, enum.ParamAttrNoCapture)
-		if !r.Shared {
-			x.Attrs = append(x.Attrs, enum.ParamAttrNoAlias)
-		}
-		if r.Constant {
-			x.Attrs = append(x.Attrs, enum.ParamAttrReadOnly)
+		if !f.Threads { // which hands its pointers to other threads
+			x.Attrs = append(x.Attrs, enum.ParamAttrNoCapture)
+			if !r.Shared {
+				x.Attrs = append(x.Attrs, enum.ParamAttrNoAlias)
+			}
+			if r.Constant {
+				x.Attrs = append(x.Attrs, enum.ParamAttrReadOnly)
+			}
 		}
 		p.params[r] = x
 		params = append(params, x)
 	}
+	if f.Threads {
+		p.work = map[int]*ir.InstAlloca{}
+		p.parallel, p.context = ir.NewParam("parallel", types.NewPointer(parallelFor)), ir.NewParam("context", types.I8Ptr)
+		params = append(params, p.parallel, p.context)
+	}
 	p.f = p.module.NewFunc(f.Name, types.I32, params...)
 	p.funcs[f] = p.f
-	p.f.FuncAttrs = append(p.f.FuncAttrs, enum.FuncAttrNoUnwind,
-		ir.AttrString("no-builtins"),
-		ir.AttrPair{Key: "target-cpu", Value: p.target.CPU},
-		ir.AttrPair{Key: "target-features", Value: p.target.Attributes()})
+	p.attributes()
 	if f.Extern {
 		return
 	}
@@ -123,6 +130,14 @@ func (p *printer) function(f *loop.Func) {
 		p.block.NewUnreachable()
 	}
 	p.entry.NewBr(body)
+}
+
+// attributes are those of every function.
+func (p *printer) attributes() {
+	p.f.FuncAttrs = append(p.f.FuncAttrs, enum.FuncAttrNoUnwind,
+		ir.AttrString("no-builtins"),
+		ir.AttrPair{Key: "target-cpu", Value: p.target.CPU},
+		ir.AttrPair{Key: "target-features", Value: p.target.Attributes()})
 }
 
 func (p *printer) newBlock(name string) *ir.Block {
@@ -177,6 +192,8 @@ func (p *printer) body(stmts []loop.Stmt) {
 			p.call(s)
 		case *loop.Ask:
 			p.ask(s)
+		case *loop.Parallel:
+			p.inParallel(s)
 		case *loop.Return:
 			p.block.NewRet(p.expr(s.Value))
 		case *loop.Written:

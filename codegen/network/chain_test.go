@@ -99,6 +99,11 @@ func planned(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor
 	return through(t, text, shape, tensors, format, &pass.Env{Target: tgt, Budget: pass.Budget{RAM: ram}})
 }
 
+// plannedFor is planned for a number of threads.
+func plannedFor(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor, tgt *processor.Target, format ir.Elem, ram, threads int) (*ir.Module, error) {
+	return through(t, text, shape, tensors, format, &pass.Env{Target: tgt, Budget: pass.Budget{RAM: ram}, Threads: threads})
+}
+
 // plannedByRows is planned where the caller gives the input by rows.
 func plannedByRows(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor, tgt *processor.Target, format ir.Elem, ram int) (*ir.Module, error) {
 	return through(t, text, shape, tensors, format, &pass.Env{Target: tgt, Budget: pass.Budget{RAM: ram}, Rows: true})
@@ -361,13 +366,18 @@ func TestManySteps(t *testing.T) {
 // runInC compiles the C of a program, with every warning, and a main function under sanitizers, and
 // runs them on inputs: what it writes.
 func runInC(t *testing.T, p *loop.Program, main string, in [][]byte) []byte {
+	return runInCUnder(t, "undefined,address", p, main, in)
+}
+
+// runInCUnder is runInC under some sanitizers.
+func runInCUnder(t *testing.T, sanitizers string, p *loop.Program, main string, in [][]byte) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(n string) string { return filepath.Join(dir, n) }
 	require.NoError(t, os.WriteFile(file("net.c"), []byte(c.Print(p)), 0o644))
 	require.NoError(t, os.WriteFile(file("main.c"), []byte(main), 0o644))
 	compile := func(args ...string) {
-		out, err := exec.Command("gcc", append([]string{"-fsanitize=undefined,address", "-fno-sanitize-recover=all", "-O1"}, args...)...).CombinedOutput()
+		out, err := exec.Command("gcc", append([]string{"-pthread", "-fsanitize=" + sanitizers, "-fno-sanitize-recover=all", "-O1"}, args...)...).CombinedOutput()
 		require.NoError(t, err, string(out))
 	}
 	compile(append(strict, "-c", "-o", file("net.o"), file("net.c"))...)

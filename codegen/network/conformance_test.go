@@ -717,13 +717,15 @@ func conformObject(t *testing.T, m *ir.Module, tgt *processor.Target, in, out []
 	undefined, err := llvm.Undefined(object)
 	require.NoError(t, err)
 	assert.Empty(t, undefined)
-	program, err := emu.Link(ctx, t.TempDir(), job, tgt, compile(emu.Driver(job, tgt)), object)
-	require.NoError(t, err)
-	got, err := program.Run(ctx, in)
-	require.NoError(t, err)
-	for i := range in {
-		require.Zero(t, got.Status[i], "input %d: memory around the arena, an input or an output was written", i)
-		sameCases(t, m, fmt.Sprintf("object, input %d", i), out[i], got.Outputs[i])
+	for _, job.Threads = range []bool{false, true}[:1+min(m.Threads, 1)] {
+		program, err := emu.Link(ctx, t.TempDir(), job, tgt, compile(emu.Driver(job, tgt)), object)
+		require.NoError(t, err)
+		got, err := program.Run(ctx, in)
+		require.NoError(t, err)
+		for i := range in {
+			require.Zero(t, got.Status[i], "input %d: memory around the arena, an input or an output was written", i)
+			sameCases(t, m, fmt.Sprintf("object, threads %v, input %d", job.Threads, i), out[i], got.Outputs[i])
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/loop"
@@ -65,11 +66,19 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 			b.If(answer, func() { b.Return(answer) }, nil)
 		}
 	}
-	regions := func(f *loop.Func) (args []loop.Arg) {
-		for _, r := range f.Params {
-			args = append(args, loop.Arg{Region: r})
+	divided := make([]*loop.Func, len(units))
+	for k, u := range units {
+		if u.Parts != nil {
+			divided[k] = i.divided(m, fmt.Sprintf("_parts%d", k), u, layers[k])
 		}
-		return args
+	}
+	// operation computes a unit of one operation, its parts one after the other.
+	operation := func(b *loop.Builder, f *loop.Func, k int) {
+		if divided[k] == nil {
+			b.Call(layers[k][0], nil, arguments(m, f, units[k].Nodes[0]))
+			return
+		}
+		b.For("part", loop.Int(0), loop.Int(len(units[k].Parts)), 1, func(part loop.Expr) { b.Call(divided[k], []loop.Expr{part}, regions(f)) })
 	}
 	firsts := []int{0} // steps of the units
 	for _, u := range units {
@@ -88,7 +97,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 			if u.Chain == nil {
 				b.If(loop.Op(loop.Eq, index, loop.Int(firsts[k])), func() {
 					hooked(b, k, 0)
-					b.Call(layers[k][0], nil, arguments(m, f, u.Nodes[0]))
+					operation(b, f, k)
 					hooked(b, k, 1)
 					b.Return(loop.Int(0))
 				}, nil)
@@ -163,21 +172,25 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 	}, func() { i.release(m, b, next) })
 	b.Return(loop.Op(loop.Sub, count, following))
 
-	run := i.entry(m, "_run")
-	b = loop.NewBuilder(run)
-	i.claim(m, b, run)
-	for k, u := range units {
-		hooked(b, k, 0)
-		if u.Chain == nil {
-			b.Call(layers[k][0], nil, arguments(m, run, u.Nodes[0]))
-		} else {
-			b.For("stripe", loop.Int(0), loop.Int(u.Steps), 1, func(s loop.Expr) { i.stripe(b, chains[k], s, regions(run)) })
+	// running writes all units, one operation after the other.
+	running := func(run *loop.Func, operation func(b *loop.Builder, f *loop.Func, k int)) {
+		b := loop.NewBuilder(run)
+		i.claim(m, b, run)
+		for k, u := range units {
+			hooked(b, k, 0)
+			if u.Chain == nil {
+				operation(b, run, k)
+			} else {
+				b.For("stripe", loop.Int(0), loop.Int(u.Steps), 1, func(s loop.Expr) { i.stripe(b, chains[k], s, regions(run)) })
+			}
+			hooked(b, k, 1)
 		}
-		hooked(b, k, 1)
+		i.release(m, b, run)
+		b.Return(loop.Int(0))
 	}
-	i.release(m, b, run)
-	b.Return(loop.Int(0))
-	for _, f := range chains {
+	run := i.entry(m, "_run")
+	running(run, operation)
+	for _, f := range slices.Concat(chains, divided) {
 		if f != nil {
 			p.Funcs = append(p.Funcs, f)
 		}
@@ -186,9 +199,21 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 	if m.Streams() {
 		p.Funcs = append(p.Funcs, i.reset(m))
 	}
+	if m.Threads > 0 {
+		threads := i.entry(m, "_run_threads")
+		threads.Threads = true
+		running(threads, func(b *loop.Builder, f *loop.Func, k int) {
+			if divided[k] == nil {
+				operation(b, f, k)
+				return
+			}
+			b.Parallel(len(units[k].Parts), divided[k], regions(f))
+		})
+		p.Funcs = append(p.Funcs, threads)
+	}
 	p.Funcs = append(p.Funcs, run)
 	loop.Share(p)
-	for _, f := range chains {
+	for _, f := range slices.Concat(chains, divided) {
 		if f != nil {
 			f.Local = true
 		}
@@ -213,6 +238,41 @@ func (i Interface) stripe(b *loop.Builder, chain *loop.Func, number loop.Expr, a
 	}
 	status := b.Result("status", chain, []loop.Expr{number}, args)
 	b.If(status, func() { b.Return(status) }, nil)
+}
+
+// regions are the pointers of an entry, for another one.
+func regions(f *loop.Func) (args []loop.Arg) {
+	for _, r := range f.Params {
+		args = append(args, loop.Arg{Region: r})
+	}
+	return args
+}
+
+// divided writes the function that computes a part of an operation, by its number.
+func (i Interface) divided(m *ir.Module, name string, u stripes.Unit, layers []*loop.Func) *loop.Func {
+	f := i.entry(m, name)
+	number := &loop.Var{Name: "number", Type: loop.I32}
+	f.Ints = []*loop.Var{number}
+	b := loop.NewBuilder(f)
+	for k, p := range u.Parts {
+		compute := func() {
+			args := arguments(m, f, p.Node)
+			for j := range p.From {
+				args[j] = place(m, f, u.Nodes[0].Args[j])
+				args[j].Offset += p.From[j]
+			}
+			args[len(p.From)] = place(m, f, u.Nodes[0].Out)
+			args[len(p.From)].Offset += p.To
+			b.Call(layers[k], nil, args)
+			b.Return(loop.Int(0))
+		}
+		if k+1 == len(u.Parts) {
+			compute()
+		} else {
+			b.If(loop.Op(loop.Eq, number.Get(), loop.Int(k)), compute, nil)
+		}
+	}
+	return f
 }
 
 // reset writes the function that gives an arena the states that a stream begins with, and marks it.

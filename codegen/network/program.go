@@ -33,17 +33,19 @@ func Write(m *ir.Module, i Interface) (*loop.Program, error) {
 	for _, u := range units {
 		var of []*loop.Func
 		for k := range u.Nodes {
-			n := u.Part(k)
-			plan, err := families.Restore(n, t)
-			if err != nil {
-				return nil, err
+			for _, c := range u.Kernels(k) {
+				n := c.Node
+				plan, err := families.Restore(n, t)
+				if err != nil {
+					return nil, err
+				}
+				f, err := net.Layer(fmt.Sprintf("%s_layer%d", i.Prefix, number), n, plan.Emit)
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", n.Name(), err)
+				}
+				of = append(of, f)
+				number++
 			}
-			f, err := net.Layer(fmt.Sprintf("%s_layer%d", i.Prefix, number), n, plan.Emit)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", n.Name(), err)
-			}
-			of = append(of, f)
-			number++
 		}
 		layers = append(layers, of)
 	}

@@ -87,12 +87,14 @@ type Suffix struct {
 	At    string   `parser:"| 'at' @( Number | Ident )"`
 }
 
-// Arena is the memory plan's size, and the bytes that it aims at; either may be absent.
+// Arena is the memory plan's size, the bytes that it aims at, and the threads that it serves; each
+// may be absent.
 type Arena struct {
-	Pos    lexer.Position
-	Bytes  string `parser:"'arena' ( @Number"`
-	Align  string `parser:"'align' @Number )?"`
-	Within string `parser:"( 'within' @Number )?"`
+	Pos     lexer.Position
+	Bytes   string `parser:"'arena' ( @Number"`
+	Align   string `parser:"'align' @Number )?"`
+	Within  string `parser:"( 'within' @Number )?"`
+	Threads string `parser:"( 'threads' @Number )?"`
 }
 
 // Stream says how a network over time runs: by so many frames of the input, with a

@@ -143,6 +143,11 @@ func (b *Builder) Ask(name string, of *Param, to Arg, bytes int) Expr {
 	return &Read{v}
 }
 
+// Parallel calls a function once with each of 0 to count-1, side by side where the caller can.
+func (b *Builder) Parallel(count int, f *Func, args []Arg) {
+	b.add(&Parallel{count, &Call{Func: f, Args: args}})
+}
+
 // Return ends the function.
 func (b *Builder) Return(v Expr) { b.add(&Return{v}) }
 

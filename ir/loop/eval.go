@@ -267,6 +267,17 @@ func (w *writer) stmt(s Stmt) step {
 		return w.invoke(s)
 	case *Ask:
 		return w.ask(s)
+	case *Parallel:
+		number := &Var{Name: "number", Type: I32}
+		c := w.cell(number)
+		call := w.invoke(&Call{Func: s.Call.Func, Ints: []Expr{number.Get()}, Args: s.Call.Args})
+		return func() (int64, bool) {
+			for i := s.Count - 1; i >= 0; i-- { // any order serves
+				c.v[0], c.isSet = int64(i), true
+				call()
+			}
+			return 0, false
+		}
 	case *Written:
 		return w.block(s.Body).run
 	case *Return:

@@ -56,7 +56,10 @@ type Func struct {
 	Ints   []*Var // integer parameters, before the pointers
 	Local  bool   // not visible outside the object
 	Extern bool   // defined in another object, without a body; the evaluator returns 0
-	Body   []Stmt
+	// Threads: after its pointers the function takes a function of the caller that runs calls side by
+	// side, and that one's first argument. See Parallel.
+	Threads bool
+	Body    []Stmt
 }
 
 // Param is a pointer parameter: a region of memory.
@@ -95,7 +98,7 @@ type Var struct {
 // Get is the variable's value.
 func (v *Var) Get() Expr { return &Read{Var: v} }
 
-// Stmt is a statement: Assign, Store, Point, Fence, For, If, Call, Ask, Return or Written.
+// Stmt is a statement: Assign, Store, Point, Fence, For, If, Call, Ask, Parallel, Return or Written.
 type Stmt interface{ stmt() }
 
 // Assign sets a variable.
@@ -158,6 +161,15 @@ type Ask struct {
 	Result *Var
 }
 
+// Parallel calls a local function of one integer once with each of 0 to Count-1, in any order or
+// side by side: these calls write to disjoint memory, and read none that another of them writes.
+// The caller's function runs them; where it is null, they run one after the other. Their results,
+// and the integers of Call, are not looked at. It stands in a function with Threads.
+type Parallel struct {
+	Count int
+	Call  *Call
+}
+
 // Arg is a pointer argument: an address at a byte offset of a region.
 type Arg struct {
 	Region Region
@@ -186,16 +198,17 @@ type Register struct {
 	Cursor  *Cursor // if Var is nil
 }
 
-func (*Assign) stmt()  {}
-func (*Store) stmt()   {}
-func (*Point) stmt()   {}
-func (*Fence) stmt()   {}
-func (*For) stmt()     {}
-func (*If) stmt()      {}
-func (*Call) stmt()    {}
-func (*Ask) stmt()     {}
-func (*Return) stmt()  {}
-func (*Written) stmt() {}
+func (*Assign) stmt()   {}
+func (*Store) stmt()    {}
+func (*Point) stmt()    {}
+func (*Fence) stmt()    {}
+func (*For) stmt()      {}
+func (*If) stmt()       {}
+func (*Call) stmt()     {}
+func (*Ask) stmt()      {}
+func (*Return) stmt()   {}
+func (*Parallel) stmt() {}
+func (*Written) stmt()  {}
 
 // Expr is an expression without side effects.
 type Expr interface{ Type() Type }

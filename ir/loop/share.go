@@ -192,6 +192,8 @@ func EachStmt(body []Stmt, visit func(s Stmt)) {
 	for _, s := range body {
 		visit(s)
 		switch s := s.(type) {
+		case *Parallel:
+			visit(s.Call)
 		case *For:
 			EachStmt(s.Body, visit)
 		case *If:

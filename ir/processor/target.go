@@ -87,6 +87,9 @@ func (t *Target) Has(feature string) bool {
 // Vectors reports whether the processor has vectors of sixteen bytes.
 func (t *Target) Vectors() bool { return t.Has("simd") || t.Has("mve") }
 
+// HasThreads reports whether programs of the target run threads: under an operating system.
+func (t *Target) HasThreads() bool { return strings.Contains(t.Triple, "-linux-") }
+
 // Divides reports whether the processor has an instruction that divides. Without one a division is
 // a loop over bits.
 func (t *Target) Divides() bool {

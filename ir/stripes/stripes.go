@@ -12,6 +12,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/parts"
 )
 
 // Chain is a run of operations that is computed in stripes.
@@ -350,8 +351,9 @@ var Keys = []ir.AttrKey{ir.AttrChain, ir.AttrBuffer, ir.AttrKept, ir.AttrLoad}
 // Unit is what a run does as one: an operation, or a chain.
 type Unit struct {
 	Nodes []*ir.Node
-	Chain *Chain // nil of one operation
-	Steps int    // one, or the stripes of the chain
+	Chain *Chain       // nil of one operation
+	Parts []parts.Part // of an operation that is divided among threads; nil of others
+	Steps int          // one, or the stripes of the chain
 }
 
 // Units lists what a planned module runs. Attributes that are no chain's, as in a dump that was
@@ -361,7 +363,11 @@ func Units(m *ir.Module) ([]Unit, error) {
 	chains, live := m.Chains(), ir.Liveness(m)
 	for i := 0; i < len(m.Ops); {
 		if len(chains) == 0 || chains[0].From != i {
-			list = append(list, Unit{Nodes: m.Ops[i : i+1], Steps: 1})
+			divided, err := parts.Of(m.Ops[i])
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, Unit{Nodes: m.Ops[i : i+1], Parts: divided, Steps: 1})
 			i++
 			continue
 		}
@@ -371,26 +377,30 @@ func Units(m *ir.Module) ([]Unit, error) {
 			return nil, diag.New(n.Pos, diag.BadValue, "%s: %v", n.Name(), err).
 				WithHelp("-start-after fuse-pool selects kernels and plans memory anew")
 		}
-		list = append(list, Unit{c.Nodes, c, c.Stripes})
+		list = append(list, Unit{Nodes: c.Nodes, Chain: c, Steps: c.Stripes})
 		i, chains = chains[0].To+1, chains[1:]
 	}
 	return list, nil
 }
 
-// Part is the operation that a kernel of node k computes at a time.
-func (u Unit) Part(k int) *ir.Node {
-	if u.Chain == nil {
-		return u.Nodes[k]
-	}
-	return u.Chain.Part(k)
+// Kernel is an operation that a kernel computes at a time, and how often a run calls it.
+type Kernel struct {
+	Node  *ir.Node
+	Times int
 }
 
-// Times is how often a run calls the kernel of node k.
-func (u Unit) Times(k int) int {
-	if u.Chain == nil {
-		return 1
+// Kernels are what a run calls for node k: one kernel, or one for each part.
+func (u Unit) Kernels(k int) (list []Kernel) {
+	if u.Chain != nil {
+		return []Kernel{{u.Chain.Part(k), u.Chain.Times(k)}}
 	}
-	return u.Chain.Times(k)
+	for _, p := range u.Parts {
+		list = append(list, Kernel{p.Node, 1})
+	}
+	if list == nil {
+		return []Kernel{{u.Nodes[k], 1}}
+	}
+	return list
 }
 
 // Name names a unit for reports: one operation, or the first and the last of a chain.

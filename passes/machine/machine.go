@@ -30,7 +30,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	var list diag.List
 	var fastest []Choice
 	for _, n := range m.Ops {
-		n.Drop(ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag)
+		n.Drop(ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag, ir.AttrParts)
 		n.Drop(stripes.Keys...)
 		n.Out.At = ir.Place{}
 		if env.Small && (n.Op.HasWeights() || n.Op == ir.Recurrent) {
@@ -51,11 +51,14 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	if err != nil {
 		return err
 	}
-	if ram := cmp.Or(env.Budget.RAM, m.Within); ram > 0 {
-		within(m, env.Target, max(ram-placeStates(m), 1), fastest, start)
+	ram := cmp.Or(env.Budget.RAM, m.Within)
+	if ram > 0 {
+		ram = max(ram-placeStates(m), 1)
+		within(m, env.Target, ram, fastest, start)
 	} else if !env.Budget.FreeRAM {
 		thrifty(m, env.Target, fastest, start)
 	}
+	divide(m, env.Target, env.Threads, ram)
 	for _, n := range m.Ops {
 		// A vector is a load of its own.
 		if n.Has(ir.AttrUnroll) && micro.Vectors(n.Word(ir.AttrMultiply)) {

@@ -128,7 +128,7 @@ func (b *block) lie(n *ir.Node, a *block, t *processor.Target) {
 // row of the result reaches a row of the argument that is still to be read.
 func lag(n *ir.Node, t *processor.Target) (int, bool) {
 	k := families.Find(n.Word(ir.AttrImpl))
-	if k == nil || !k.Rows {
+	if k == nil || !k.Rows || n.Has(ir.AttrParts) { // parts read rows that others' results would lie over
 		return 0, false
 	}
 	switch n.Op {

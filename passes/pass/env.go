@@ -116,6 +116,8 @@ type Env struct {
 	Target *processor.Target
 	Level  Level
 	Small  bool // -O size: loops rather than unrolled code
+	// Threads is how many threads of the caller may compute an operation in parts; 0 and 1 are one.
+	Threads int
 	// Stream is the frames that a run of a network over time takes, LeastHop for as few as its
 	// strides allow; 0 runs it whole.
 	Stream    int

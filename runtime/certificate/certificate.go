@@ -58,8 +58,9 @@ type Certificate struct {
 	OtherBytes  int             `json:"constant_bytes"` // biases, multipliers, shifts, tables
 	AverageBits float64         `json:"average_bits"`
 	ArenaBytes  int             `json:"arena_bytes"`
-	Stream      *Stream         `json:"stream,omitempty"` // of a network that runs frame by frame
-	Rows        *Rows           `json:"rows,omitempty"`   // of an input that is never whole in memory
+	Stream      *Stream         `json:"stream,omitempty"`  // of a network that runs frame by frame
+	Rows        *Rows           `json:"rows,omitempty"`    // of an input that is never whole in memory
+	Threads     *Threads        `json:"threads,omitempty"` // of a network that runs in parts
 	CodeBytes   int             `json:"code_bytes,omitempty"`
 	Cycles      float64         `json:"estimated_cycles,omitempty"` // of the layers with weights, of recurrences, spectrograms and frames that are kept; absent where one has no estimate
 	StackBytes  int             `json:"stack_bytes,omitempty"`      // that the run function takes at most
@@ -155,6 +156,7 @@ type Recipe struct {
 	Data         string           `json:"data,omitempty"` // images to report on, and to verify with
 	Level        string           `json:"level"`
 	Small        bool             `json:"small,omitempty"`
+	Threads      int              `json:"threads,omitempty"`
 	Stream       int              `json:"stream,omitempty"` // frames a run, -1 for as few as strides allow
 	Rows         bool             `json:"rows,omitempty"`   // the caller gives the input row by row
 	CPU          string           `json:"mcpu,omitempty"`
@@ -532,6 +534,35 @@ func (r *Rows) String() string {
 	return fmt.Sprintf("the program gives the input by %d rows of %d bytes; the arena holds the rows that are needed at a time", r.Rows, r.RowBytes)
 }
 
+// Threads is how a network runs in parts that threads of the caller compute side by side.
+type Threads struct {
+	Threads int     `json:"threads"`
+	Divided int     `json:"divided"`                  // operations that are computed in parts
+	Longest float64 `json:"longest_cycles,omitempty"` // the estimate of the certificate with the longest part of each operation
+}
+
+// String says it in a line.
+func (t *Threads) String() string {
+	text := fmt.Sprintf("%d operations are computed in parts by up to %d threads", t.Divided, t.Threads)
+	if t.Longest > 0 {
+		text += fmt.Sprintf("; %.0f estimated cycles on the longest path", t.Longest)
+	}
+	return text
+}
+
+func newThreads(m *ir.Module, t *processor.Target) *Threads {
+	if m.Threads == 0 {
+		return nil
+	}
+	c := &Threads{Threads: m.Threads, Longest: sumCycles(m, t, families.Longest)}
+	for _, n := range m.Ops {
+		if n.Has(ir.AttrParts) {
+			c.Divided++
+		}
+	}
+	return c
+}
+
 // New describes a quantized module and the search that made it.
 func New(m *ir.Module, env *pass.Env) *Certificate {
 	c := &Certificate{
@@ -551,6 +582,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	if in := m.ByRows(); in != nil {
 		c.Rows = &Rows{Rows: in.Type.Shape[1], RowBytes: in.RowBytes()}
 	}
+	c.Threads = newThreads(m, env.Target)
 	c.Search.Kept, c.Activations, c.Tuning = newKept(env.Report.Kept), newActivations(env.Widened), newTuning(env.Tuned)
 	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has(ir.AttrUnroll) }) {
 		c.Optimize += ",size"
@@ -613,7 +645,9 @@ func (c *Certificate) Flash() (bytes int, isKnown bool) {
 // Cycles is the estimate of the layers with weights, of recurrences, of spectrograms and of the frames that streams
 // keep: of their kernels, or where none are chosen yet, of the fastest ones. It is 0 where one of them has no
 // estimate.
-func Cycles(m *ir.Module, t *processor.Target) (sum float64) {
+func Cycles(m *ir.Module, t *processor.Target) float64 { return sumCycles(m, t, families.Cycles) }
+
+func sumCycles(m *ir.Module, t *processor.Target, of func(u stripes.Unit, k int, t *processor.Target) (float64, error)) (sum float64) {
 	units, err := stripes.Units(m)
 	if err != nil { // of a dump that was edited, as code generation says
 		return 0
@@ -629,7 +663,7 @@ func Cycles(m *ir.Module, t *processor.Target) (sum float64) {
 				sum += cycles
 			case !n.Op.HasWeights():
 			case n.Has(ir.AttrImpl) && m.Target == t.Name:
-				cycles, err := families.Cycles(u, k, t)
+				cycles, err := of(u, k, t)
 				if err != nil {
 					return 0
 				}

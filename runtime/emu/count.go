@@ -29,6 +29,58 @@ type Counts struct {
 // Count runs records under the emulator and counts their instructions. The job
 // must be one of Mark.
 func (p *Program) Count(ctx context.Context, records [][]byte) ([]Counts, error) {
+	per := p.job.Steps + 4
+	at, err := p.marks(ctx, records, per)
+	if err != nil {
+		return nil, err
+	}
+	var all []Counts
+	for i := range records {
+		m := at[i*per:]
+		cost := m[1] - m[0]
+		var c Counts
+		for s := range p.job.Steps {
+			c.Steps = append(c.Steps, m[s+2]-m[s+1]-cost)
+		}
+		c.Run = m[p.job.Steps+3] - m[p.job.Steps+2] - cost
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// CountParts runs records under the emulator and counts the instructions of the run function with
+// threads: of all parts, and of the longest path, which has the longest part of each step that is
+// divided. parts are the numbers of parts of these steps. The job must be one of Mark and Threads.
+func (p *Program) CountParts(ctx context.Context, records [][]byte, parts []int) (all, longest []int, err error) {
+	per := 4
+	for _, n := range parts {
+		per += n + 1
+	}
+	at, err := p.marks(ctx, records, per)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range records {
+		m := at[i*per:]
+		cost := m[1] - m[0]
+		run := m[per-1] - m[2] - (per-3)*cost
+		path, next := run, 3
+		for _, n := range parts {
+			most := 0
+			for range n {
+				own := m[next+1] - m[next] - cost
+				path, most, next = path-own, max(most, own), next+1
+			}
+			path, next = path+most, next+1
+		}
+		all, longest = append(all, run), append(longest, path)
+	}
+	return all, longest, nil
+}
+
+// marks runs records under the emulator, each of which makes so many marks, and returns the numbers
+// of instructions at them.
+func (p *Program) marks(ctx context.Context, records [][]byte, per int) ([]int, error) {
 	if p.runner == nil {
 		return nil, diag.New(diag.Pos{}, diag.Unsupported, "no emulator here runs programs for this target: nothing counts their instructions")
 	}
@@ -53,24 +105,11 @@ func (p *Program) Count(ctx context.Context, records [][]byte) ([]Counts, error)
 	if err != nil {
 		return nil, err
 	}
-	// A record marks twice for the cost of a mark, after every step, and before
-	// and after the run.
-	per := p.job.Steps + 4
+	// A record marks twice for the cost of a mark, then where something begins and ends.
 	if len(at) != len(records)*per+1 {
 		return nil, diag.New(diag.Pos{}, diag.ToolFailed, "the emulator's counter wrote %d counts, not %d", len(at), len(records)*per+1)
 	}
-	var all []Counts
-	for i := range records {
-		m := at[i*per:]
-		cost := m[1] - m[0]
-		var c Counts
-		for s := range p.job.Steps {
-			c.Steps = append(c.Steps, m[s+2]-m[s+1]-cost)
-		}
-		c.Run = m[p.job.Steps+3] - m[p.job.Steps+2] - cost
-		all = append(all, c)
-	}
-	return all, nil
+	return at, nil
 }
 
 // Counter compiles the plugin that counts instructions into a folder, and returns its

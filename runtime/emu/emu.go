@@ -36,7 +36,7 @@ var driver = template.Must(template.New("driver").Parse(driverText))
 // writes the arena after each; with Mark it runs step by step, then as a whole,
 // and marks where each begins and ends, for Count; with Stepped it begins a run and
 // steps until it is over, and once more, which must fail: the arena is then the
-// larger one.
+// larger one. With Threads and Mark it runs as a whole alone, and marks the parts.
 type Job struct {
 	Prefix          string
 	Inputs, Outputs []int
@@ -44,6 +44,7 @@ type Job struct {
 	Steps           int
 	Trace, Mark     bool
 	Stepped         bool
+	Threads         bool   // the run function with threads, whose parts run from the last to the first
 	Lent            []byte // weights that the driver lends
 	Hooks           bool   // the object calls prefix_hook
 	Aligned         bool   // inputs and outputs lie at multiples of 8, as values in the arena do
@@ -104,10 +105,10 @@ func Driver(j Job, t *processor.Target) (string, error) {
 		Stack, Deep, Margin         int
 		Lent                        string
 		LentBytes                   int
-		Hooks, Stepped              bool
+		Hooks, Stepped, Threads     bool
 		States, Every, TailBytes    int
 		Row                         int
-	}{Row: j.Row, States: j.States, Every: max(j.Every, 1), Hooks: j.Hooks, Stepped: j.Stepped, Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + Margin, Margin: Margin}
+	}{Row: j.Row, States: j.States, Every: max(j.Every, 1), Hooks: j.Hooks, Stepped: j.Stepped, Threads: j.Threads, Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + Margin, Margin: Margin}
 	for _, line := range slices.Concat(t.Asm, asm) {
 		data.Asm = append(data.Asm, strings.ReplaceAll(line, `"`, `\22`))
 	}
@@ -263,6 +264,9 @@ func Link(ctx context.Context, dir string, j Job, t *processor.Target, objects .
 	}
 	if j.Stepped {
 		p.path += "-stepped"
+	}
+	if j.Threads {
+		p.path += "-threads"
 	}
 	code, constants, data, err := sizes(objects)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/parts"
 	"github.com/dnnc/dnnc/ir/stripes"
 )
 
@@ -14,7 +15,7 @@ import (
 type Arena struct {
 	p     *Int
 	units []stripes.Unit
-	parts [][]intRun // of each unit
+	steps [][]intRun // of each unit, its kernels
 }
 
 // NewArena prepares a module that has been through the pass memory.
@@ -30,13 +31,15 @@ func NewArena(m *ir.Module) (*Arena, error) {
 	for _, u := range units {
 		var runs []intRun
 		for k := range u.Nodes {
-			run, err := integerStep(a.p, u.Part(k))
-			if err != nil {
-				return nil, err
+			for _, c := range u.Kernels(k) {
+				run, err := integerStep(a.p, c.Node)
+				if err != nil {
+					return nil, err
+				}
+				runs = append(runs, run)
 			}
-			runs = append(runs, run)
 		}
-		a.parts = append(a.parts, runs)
+		a.steps = append(a.steps, runs)
 	}
 	return a, nil
 }
@@ -91,14 +94,22 @@ func (a *Arena) Run(inputs [][]int8, arena []int8, after func(unit, stripe int))
 	}
 	for i, u := range a.units {
 		for s := range u.Steps {
-			if u.Chain == nil {
+			switch {
+			case u.Chain == nil:
 				n := u.Nodes[0]
-				var from []stripes.Ref
-				for _, x := range n.Args {
-					from = append(from, stripes.PlaceOf(x, 0))
+				list := u.Parts
+				if list == nil {
+					list = []parts.Part{{Node: n, From: make([]int, len(n.Args))}}
 				}
-				run(a.parts[i][0], n, stripes.PlaceOf(n.Out, 0), from)
-			} else {
+				for k := len(list) - 1; k >= 0; k-- { // any order serves
+					p := list[k]
+					var from []stripes.Ref
+					for j, x := range n.Args {
+						from = append(from, stripes.PlaceOf(x, p.From[j]))
+					}
+					run(a.steps[i][k], p.Node, stripes.PlaceOf(n.Out, p.To), from)
+				}
+			default:
 				for _, x := range u.Chain.Actions(s) {
 					switch x.Kind {
 					case stripes.Copy:
@@ -113,14 +124,14 @@ func (a *Arena) Run(inputs [][]int8, arena []int8, after func(unit, stripe int))
 							to[j] = x.Buffer.Fill[j%len(x.Buffer.Fill)]
 						}
 					case stripes.Run:
-						part := u.Part(x.Node)
+						part := u.Chain.Part(x.Node)
 						for row := range x.Rows {
 							to, from := x.To, append([]stripes.Ref(nil), x.From...)
 							to.At += row * part.Out.RowBytes()
 							for j := range from {
 								from[j].At += row * x.Next[j]
 							}
-							run(a.parts[i][x.Node], part, to, from)
+							run(a.steps[i][x.Node], part, to, from)
 						}
 					}
 				}

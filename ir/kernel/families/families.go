@@ -75,13 +75,31 @@ func Restore(n *ir.Node, t *processor.Target) (kernel.Plan, error) {
 }
 
 // Cycles estimates the instructions of node k of what a planned module runs: in a chain, those of
-// its kernel for all rows.
-func Cycles(u stripes.Unit, k int, t *processor.Target) (float64, error) {
-	p, err := Restore(u.Part(k), t)
-	if err != nil {
-		return 0, err
+// its kernel for all rows; of a node that is divided, those of all parts.
+func Cycles(u stripes.Unit, k int, t *processor.Target) (sum float64, err error) {
+	for _, c := range u.Kernels(k) {
+		p, err := Restore(c.Node, t)
+		if err != nil {
+			return 0, err
+		}
+		sum += float64(c.Times) * p.Cycles()
 	}
-	return float64(u.Times(k)) * p.Cycles(), nil
+	return sum, nil
+}
+
+// Longest is Cycles, of a node that is divided those of its longest part.
+func Longest(u stripes.Unit, k int, t *processor.Target) (most float64, err error) {
+	if u.Parts == nil {
+		return Cycles(u, k, t)
+	}
+	for _, c := range u.Kernels(k) {
+		p, err := Restore(c.Node, t)
+		if err != nil {
+			return 0, err
+		}
+		most = max(most, p.Cycles())
+	}
+	return most, nil
 }
 
 func foreign(n *ir.Node, err error) error {

@@ -32,6 +32,11 @@ type Report struct {
 	Instructions int    `json:"instructions"` // of the run function
 	MACs         int    `json:"macs"`
 	Arena        int    `json:"arena"` // bytes
+	// Of a network whose steps run in parts: the threads, the instructions of the run function with
+	// threads, all parts together, and those of its longest path, with the longest part of each step.
+	Threads  int `json:"threads,omitempty"`
+	Threaded int `json:"threaded_instructions,omitempty"`
+	Longest  int `json:"longest_path,omitempty"`
 	// Of a network that streams: the frames of a run, and the most instructions that a run took; those
 	// above are the mean.
 	Stream int     `json:"stream,omitempty"`
@@ -109,6 +114,11 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	}
 	ratios := perInstruction(ctx, b)
 	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: run, Arena: m.Arena.Bytes}
+	if m.Threads > 0 {
+		if err := report.countParts(ctx, b); err != nil {
+			return nil, err
+		}
+	}
 	if len(r.Target.Variable) > 0 {
 		asm, err := b.Assembly(ctx)
 		if err != nil {
@@ -151,10 +161,40 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	return report, nil
 }
 
+// countParts counts the instructions of a network that runs in parts.
+func (r *Report) countParts(ctx context.Context, b *program.Build) error {
+	m := b.Result.Module
+	p, err := b.Link(ctx, program.Parted)
+	if err != nil {
+		return err
+	}
+	var parts []int
+	for _, u := range b.Units {
+		if u.Parts != nil {
+			parts = append(parts, len(u.Parts))
+		}
+	}
+	all, longest, err := p.CountParts(ctx, program.Records(m, inputs(m)), parts)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if !m.Streams() && (all[i] != all[0] || longest[i] != longest[0]) {
+			return diag.New(diag.Pos{}, diag.CheckFailed, "%s takes %d instructions with threads for one input and %d for another, on the longest path %d and %d", m.Name, all[0], all[i], longest[0], longest[i])
+		}
+		r.Threaded, r.Longest = r.Threaded+all[i], r.Longest+longest[i]
+	}
+	r.Threads, r.Threaded, r.Longest = m.Threads, r.Threaded/len(all), r.Longest/len(all)
+	return nil
+}
+
 // kernelOf is the kernel of an operation; a chain has those of its operations.
 func kernelOf(u stripes.Unit) string {
-	if u.Chain == nil {
-		return u.Nodes[0].Word(ir.AttrImpl)
+	switch impl := u.Nodes[0].Word(ir.AttrImpl); {
+	case u.Parts != nil:
+		return fmt.Sprintf("%s in %d parts", impl, len(u.Parts))
+	case u.Chain == nil:
+		return impl
 	}
 	return fmt.Sprintf("%d in %d stripes", len(u.Nodes), u.Steps)
 }
@@ -229,6 +269,9 @@ func (r *Report) print(out io.Writer, t *processor.Target) {
 		fmt.Fprintf(out, "; about %.0f cycles by llvm-mca's model of the %s", r.Cycles, t.MCA)
 	}
 	fmt.Fprintln(out)
+	if r.Threads > 0 {
+		fmt.Fprintf(out, "with %d threads: %d instructions in all, %d on the longest path\n", r.Threads, r.Threaded, r.Longest)
+	}
 	if r.Variable != nil {
 		fmt.Fprintf(out, "instructions of the object whose time depends on operands: %s\n", listed(r.Variable))
 	}

@@ -33,7 +33,7 @@ type searching struct {
 	Target, CPU, Attr             string
 	Level                         pass.Level
 	Small                         bool
-	Stream                        int
+	Threads, Stream               int
 	Rows                          bool
 	Search, Objective             string
 	Budget                        pass.Budget
@@ -56,7 +56,7 @@ const (
 // offer makes a job of a search, as it is when its network is calibrated.
 func (r *Result) offer(o Options) (words json.RawMessage, blobs map[string][]byte, err error) {
 	c := r.Config
-	words, err = json.Marshal(searching{o.Target, o.CPU, o.Attr, c.Level, c.SmallCode, c.Stream, c.Rows, c.Search, c.Objective, c.Budget, c.Formats, c.Fix, c.MinBits, c.MaxBits,
+	words, err = json.Marshal(searching{o.Target, o.CPU, o.Attr, c.Level, c.SmallCode, c.Threads, c.Stream, c.Rows, c.Search, c.Objective, c.Budget, c.Formats, c.Fix, c.MinBits, c.MaxBits,
 		c.Rounding, c.Activations, c.Errors, c.Seed, c.Calibrate, r.Task.Asked(), c.Time})
 	if err != nil {
 		return nil, nil, err
@@ -107,7 +107,7 @@ func take(ctx context.Context, text json.RawMessage, blobs map[string][]byte, st
 		return err
 	}
 	c := dnnc.Config{
-		Level: w.Level, SmallCode: w.Small, Stream: w.Stream, Rows: w.Rows, Search: w.Search, Objective: w.Objective, Budget: w.Budget, Formats: w.Formats, Fix: w.Fix, MinBits: w.MinBits, MaxBits: w.MaxBits,
+		Level: w.Level, SmallCode: w.Small, Threads: w.Threads, Stream: w.Stream, Rows: w.Rows, Search: w.Search, Objective: w.Objective, Budget: w.Budget, Formats: w.Formats, Fix: w.Fix, MinBits: w.MinBits, MaxBits: w.MaxBits,
 		Rounding: w.Rounding, Activations: w.Activations, Errors: w.Errors, Seed: w.Seed, Calibrate: w.Calibrate, Task: w.Task, Time: w.Time, Memory: memory, Store: store, StopAfter: passes.Robust,
 		Calibration: func(int) (data.Batch, error) { return images, nil },
 	}

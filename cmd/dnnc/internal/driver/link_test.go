@@ -129,3 +129,75 @@ func TestTwoNetworksAndTwoThreads(t *testing.T) {
 		})
 	}
 }
+
+// parallel runs a network by a function with threads: without a function of the caller, by threads
+// of which each takes the next part, and with the parts in the opposite order. The answers are those of run.
+const parallel = `#include "lenet5.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <stdlib.h>
+struct team { pthread_mutex_t lock; int32_t next, parts; void (*part)(void *, int32_t); void *work; };
+static int calls;
+static void *member(void *p) {
+  struct team *t = (struct team *)p;
+  for (;;) {
+    pthread_mutex_lock(&t->lock);
+    int32_t i = t->next++;
+    pthread_mutex_unlock(&t->lock);
+    if (i >= t->parts) return 0;
+    t->part(t->work, i);
+  }
+}
+static void together(void *context, int32_t parts, void (*part)(void *work, int32_t i), void *work) {
+  struct team t = {PTHREAD_MUTEX_INITIALIZER, 0, parts, part, work};
+  pthread_t other[LENET5_THREADS - 1];
+  if (context != &calls || parts > LENET5_THREADS) abort();
+  calls++;
+  for (int i = 0; i < LENET5_THREADS - 1; i++) pthread_create(&other[i], 0, member, &t);
+  member(&t);
+  for (int i = 0; i < LENET5_THREADS - 1; i++) pthread_join(other[i], 0);
+}
+static void backwards(void *context, int32_t parts, void (*part)(void *work, int32_t i), void *work) {
+  (void)context;
+  while (parts-- > 0) part(work, parts);
+}
+int main(void) {
+  static lenet5_arena arena;
+  static int8_t in[LENET5_INPUT_BYTES], want[LENET5_OUTPUT_BYTES], out[LENET5_OUTPUT_BYTES];
+  const lenet5_parallel by[] = {0, together, backwards};
+  for (int i = 0; i < LENET5_INPUT_BYTES; i++) in[i] = (int8_t)(i * 7);
+  if (lenet5_run(in, want, &arena)) abort();
+  for (int i = 0; i < 60; i++) {
+    memset(&arena, i, sizeof arena), memset(out, i, sizeof out);
+    if (lenet5_run_threads(in, out, &arena, by[i % 3], &calls) || memcmp(out, want, sizeof out)) abort();
+  }
+  for (int i = 0; i < LENET5_OUTPUT_BYTES; i++) printf("%d ", want[i]);
+  return calls == 0;
+}
+`
+
+// TestParallelRun: an object of -threads runs by threads of a C program, has the answers of an object without,
+// and asks for nothing but what it is given.
+func TestParallelRun(t *testing.T) {
+	want := answers(t)
+	for _, c := range []struct {
+		target string
+		cc     []string
+		run    []string
+	}{
+		{"x86_64", []string{"gcc"}, []string{"./run"}},
+		{"armv7", []string{"arm-linux-gnueabihf-gcc", "-static"}, []string{"qemu-arm", "-cpu", "cortex-a7", "./run"}},
+	} {
+		t.Run(c.target, func(t *testing.T) {
+			dnnctest.Need(t, c.cc[0], c.run[0])
+			dir := t.TempDir()
+			base := filepath.Join(dir, "lenet5")
+			code, _, stderr := dnnctest.Run(t, "-O", "universal", "-bits", "3", "-rounding", "nearest", "-images", "32", "-threads", "3", dnnctest.Small(t), "-target", c.target, "-o", base+".o")
+			require.Zero(t, code, stderr)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.c"), []byte(parallel), 0o644))
+			dnnctest.Tool(t, dir, c.cc[0], append(c.cc[1:], "-O1", "-Wall", "-Werror", "-pthread", "main.c", base+".o", "-o", "run")...)
+			assert.Equal(t, want, dnnctest.Tool(t, dir, c.run[0], c.run[1:]...))
+		})
+	}
+}

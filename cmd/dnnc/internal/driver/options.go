@@ -35,6 +35,7 @@ type Options struct {
 	Stats, Sheet, Network                 string
 	Small                                 bool   // -O size
 	Rows                                  bool   // the program gives the input row by row
+	Threads                               int    // of the caller, in which an operation runs in parts
 	Stream                                int    // frames that a run takes, pass.LeastHop for as few as possible; 0 runs the network whole
 	Depend                                bool   // write a dependency file,
 	DependFile                            string // named so
@@ -243,7 +244,7 @@ func (o *Options) values() (c dnnc.Config, err error) {
 		return c, diag.New(diag.Pos{}, diag.BadValue, "-n %d: a number of images is 1 or more", o.TestImages)
 	}
 	c = dnnc.Config{
-		Level: pass.Level(o.Level), SmallCode: o.Small, Stream: o.Stream, Rows: o.Rows, Search: o.Search, Objective: o.Objective, Budget: o.Budget, MinBits: o.MinBits, MaxBits: o.MaxBits,
+		Level: pass.Level(o.Level), SmallCode: o.Small, Threads: o.Threads, Stream: o.Stream, Rows: o.Rows, Search: o.Search, Objective: o.Objective, Budget: o.Budget, MinBits: o.MinBits, MaxBits: o.MaxBits,
 		Rounding: o.Rounding, Activations: o.Activations, Seed: o.Seed, Calibrate: o.Images, Task: o.Task, Memory: o.Memory, Checkpoint: o.Checkpoint,
 		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, Judged: o.JudgedBy, Errors: o.Errors, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Tune: o.Tune, Fix: map[string]ir.Elem{},

@@ -31,7 +31,7 @@ func (b *build) recipe() (*certificate.Recipe, error) {
 	o := b.o
 	folder := filepath.Dir(b.base())
 	r := &certificate.Recipe{
-		CPU: o.CPU, Attr: o.Attr, Level: o.Level, Small: o.Small, Stream: o.Stream, Rows: o.Rows, Rounding: o.Rounding, Activations: o.Activations, Task: o.Task, Errors: o.Errors,
+		CPU: o.CPU, Attr: o.Attr, Level: o.Level, Small: o.Small, Threads: o.Threads, Stream: o.Stream, Rows: o.Rows, Rounding: o.Rounding, Activations: o.Activations, Task: o.Task, Errors: o.Errors,
 		Images: o.Images, RAM: o.Budget.RAM, RAMFree: o.Budget.FreeRAM, Given: o.Budget.IsGiven(), StartAfter: o.StartAfter, StopAfter: o.StopAfter, Exact: o.exact(),
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, AllowOutside: o.AllowOutside, Shapes: o.Shapes,
 		DataInputs: o.Sets.Inputs, DataLabels: o.Sets.Labels, Resize: o.Sets.Resize,
@@ -116,7 +116,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	again.Input, again.Calib, again.Data = at(q.Source), at(q.Calibration), at(q.Data)
 	again.Target, again.CPU, again.Attr, again.LLVM = c.Target, q.CPU, q.Attr, c.LLVM
 	again.Level, again.Small, again.Rounding, again.Activations, again.Task, again.Errors = q.Level, q.Small, q.Rounding, q.Activations, q.Task, q.Errors
-	again.Stream, again.Rows = q.Stream, q.Rows
+	again.Threads, again.Stream, again.Rows = q.Threads, q.Stream, q.Rows
 	again.Images, again.Budget, again.Seed = q.Images, pass.Budget{RAM: q.RAM, FreeRAM: q.RAMFree, Given: q.Given}, c.Seed
 	again.StartAfter, again.StopAfter, again.Exact = q.StartAfter, q.StopAfter, fmt.Sprint(q.Exact)
 	again.Prefix, again.Hooks, again.Lend, again.Section = q.Prefix, q.Hooks, q.Lend, q.Section

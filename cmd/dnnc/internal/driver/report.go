@@ -71,6 +71,9 @@ func layers(out io.Writer, c *certificate.Certificate) {
 	if c.Rows != nil {
 		fmt.Fprintln(out, c.Rows)
 	}
+	if c.Threads != nil {
+		fmt.Fprintln(out, c.Threads)
+	}
 	fmt.Fprintln(out)
 }
 

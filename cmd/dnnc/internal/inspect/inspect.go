@@ -59,6 +59,9 @@ func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer)
 	if c.Rows != nil {
 		fmt.Fprintln(stdout, c.Rows)
 	}
+	if c.Threads != nil {
+		fmt.Fprintln(stdout, c.Threads)
+	}
 	if c.Retention != nil && c.Quantized != nil && c.Float != nil {
 		stderr := "-" // of one image there is none
 		if c.RetentionSE != nil {

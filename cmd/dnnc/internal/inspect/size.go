@@ -82,6 +82,9 @@ func Size(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 		if c.Rows != nil {
 			fmt.Fprintln(stdout, c.Rows)
 		}
+		if c.Threads != nil {
+			fmt.Fprintln(stdout, c.Threads)
+		}
 	default:
 		fmt.Fprintf(stdout, "RAM: see %s_ARENA_BYTES in the header; at most %d of stack. No certificate of this object lies beside it: %s\n", strings.ToUpper(prefix), stack, absent)
 	}

@@ -23,10 +23,12 @@ type Mode int
 
 // The modes.
 const (
-	Whole   Mode = iota // by the run function
-	Traced              // step by step, the arena written after each
-	Marked              // step by step and as a whole, for counting
-	Stepped             // as a scheduler does that shares the processor
+	Whole    Mode = iota // by the run function
+	Traced               // step by step, the arena written after each
+	Marked               // step by step and as a whole, for counting
+	Stepped              // as a scheduler does that shares the processor
+	Threaded             // by the run function with threads, the parts from the last to the first
+	Parted               // so, for counting the parts
 )
 
 // Build is a network's object and what its driver must know.
@@ -105,11 +107,12 @@ func (b *Build) Every(runs int) { b.job.Every = runs }
 // Link makes the program of a mode.
 func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {
 	j, t := b.job, b.Result.Target
-	j.Trace, j.Mark, j.Stepped = mode == Traced, mode == Marked, mode == Stepped
+	j.Trace, j.Mark, j.Stepped = mode == Traced, mode == Marked || mode == Parted, mode == Stepped
+	j.Threads = mode == Threaded || mode == Parted
 	if j.Stepped {
 		j.Arena = network.StepState(b.Result.Module) + network.StepStateBytes
 	}
-	if mode == Whole && b.Stack > 0 {
+	if (mode == Whole || mode == Threaded) && b.Stack > 0 {
 		j.Stack = b.Stack + painted
 	}
 	text, err := emu.Driver(j, t)

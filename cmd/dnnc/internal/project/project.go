@@ -277,6 +277,9 @@ func newProject(r *driver.Result, o driver.Options, t *processor.Target, isTold 
 	if p.Rows = o.Rows; p.Rows {
 		p.Flags = append(p.Flags, "-rows")
 	}
+	if o.Threads > 1 {
+		p.Flags = append(p.Flags, "-threads", fmt.Sprint(o.Threads))
+	}
 	if o.Small {
 		p.Flags = append(p.Flags, "-O", "size")
 	}
@@ -377,7 +380,7 @@ func (p *project) plan(ctx context.Context, from driver.Options, t *processor.Ta
 func (p *project) options(from driver.Options, target string) driver.Options {
 	o := driver.Defaults()
 	o.Input, o.Target = p.path("network/PREFIX.dnn"), target
-	o.Small, o.Stream, o.Rows, o.Budget.RAM, o.Warnings = from.Small, from.Stream, from.Rows, from.Budget.RAM, from.Warnings
+	o.Small, o.Threads, o.Stream, o.Rows, o.Budget.RAM, o.Warnings = from.Small, from.Threads, from.Stream, from.Rows, from.Budget.RAM, from.Warnings
 	o.Level = string(pass.Int8)
 	return o
 }

@@ -87,6 +87,10 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 	if err != nil {
 		return err
 	}
+	threaded, err := v.threaded(ctx, slices.Concat(streams...))
+	if err != nil {
+		return err
+	}
 	at := 0
 	for i, runs := range streams {
 		t := v.values(prog)
@@ -112,6 +116,18 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 			case string(want) != string(got.Outputs[at]):
 				return v.locate(ctx, prog, name, t, runs[:k+1])
 			}
+			if threaded != nil {
+				switch {
+				case threaded.Status[at]&emu.GuardBroken != 0:
+					return mismatch("%s: with threads, memory around the arena, an input or an output was written", name)
+				case threaded.Status[at] != 0:
+					return mismatch("%s: the run function with threads failed", name)
+				case build.Stack > 0 && threaded.Stack[at] > build.Stack+threadedCaller:
+					return mismatch("%s: the run function with threads took %d bytes of the stack, its bound is %d", name, threaded.Stack[at], build.Stack)
+				case string(want) != string(threaded.Outputs[at]):
+					return mismatch("%s: with its parts in another order the network answers otherwise", name)
+				}
+			}
 			at++
 		}
 		if i < len(inputs)-adversarial && whole == m {
@@ -126,12 +142,41 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 	}
 	fmt.Fprintf(out, "%s on %s: %d of %d %s and %d of %d adversarial inputs bit-exact; arena of %d bytes exact; %s\n",
 		m.Name, r.Target.Name, len(inputs)-adversarial, len(inputs)-adversarial, kind, adversarial, adversarial, m.Arena.Bytes, stack)
+	if threaded != nil {
+		fmt.Fprintf(out, "%s with %d threads: %d of its %d steps in parts; the same integers with the parts from the last to the first\n", m.Name, m.Threads, divided(build.Units), len(build.Units))
+	}
 	if m.Streams() {
 		if err := v.against(ctx, whole, inputs, float, out); err != nil {
 			return err
 		}
 	}
 	return float.report(out, messages, o.Warnings, kind)
+}
+
+// threadedCaller is the stack that the driver's own function takes, between the run function and
+// the parts that it calls.
+const threadedCaller = 256
+
+// threaded runs the object by its function with threads; nil where it has none.
+func (v *verifier) threaded(ctx context.Context, runs [][]int8) (*emu.Result, error) {
+	if v.m.Threads == 0 {
+		return nil, nil
+	}
+	object, err := v.build.Link(ctx, program.Threaded)
+	if err != nil {
+		return nil, err
+	}
+	return object.Run(ctx, program.Records(v.m, runs))
+}
+
+// divided is the number of units that are computed in parts.
+func divided(units []stripes.Unit) (n int) {
+	for _, u := range units {
+		if u.Parts != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // split is the runs of each input: the input itself, or of a network that streams, its frames. Where
