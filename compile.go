@@ -297,7 +297,7 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 	}
 	if k := r.Env.Report.Kept; k != nil && k.IsBelow && err == nil {
 		r.Warn(diag.Warn(diag.BelowAim, "no network that was measured has %v of the robust accuracy by its estimate; the one that keeps most is taken", k.Share).
-			WithHelp("wider -formats keep more, -keep refuses what is not shown, -bits and -size choose the bytes"))
+			WithHelp("wider -formats keep more%s, -keep refuses what is not shown, -bits and -size choose the bytes", c.lifting()))
 	}
 	if err == nil && c.Rows && r.Planned() && m.ByRows() == nil {
 		err = diag.New(m.Pos, diag.AlreadyLowered, "-rows: the dump is of a network that is given its input whole").
@@ -494,4 +494,12 @@ func RangeOf(in *ir.Value) (low, high float32) {
 		return float32(q.Scale * float64(-128-q.Zero)), float32(q.Scale * float64(127-q.Zero))
 	}
 	return 0, 1
+}
+
+// lifting is what a help says of the default limit of cycles, where it holds.
+func (c *Config) lifting() string {
+	if c.Budget.LimitsCycles() {
+		return ", as -cycles free does, which lifts the limit of what int8 takes"
+	}
+	return ""
 }
