@@ -118,7 +118,7 @@ func TestRowsRefused(t *testing.T) {
 
 // TestReadersShareRows: all that read the input share one buffer of its rows.
 func TestReadersShareRows(t *testing.T) {
-	m, err := byRows(t, `network net(x: i8[1,8,6] scale 1 zero 0) -> i8[1,4,6], i8[1,4,6] {
+	_, err := byRows(t, `network net(x: i8[1,8,6] scale 1 zero 0) -> i8[1,4,6], i8[1,4,6] {
   a = maxpool2d(x, kernel: [2,1]) : i8[1,4,6] scale 1 zero 0
   b = maxpool2d(a, kernel: [2,1], stride: [1,1], pad: [1,0,0,0]) : i8[1,4,6] scale 1 zero 0
   c = maxpool2d(x, kernel: [2,1]) : i8[1,4,6] scale 1 zero 0
@@ -126,7 +126,7 @@ func TestReadersShareRows(t *testing.T) {
 }
 `, unchanged)
 	assert.ErrorContains(t, err, "no chain of layers", "b is whole within the chain")
-	m, err = byRows(t, `network net(x: i8[2,8,6] scale 1 zero 0) -> i8[2,8,6] {
+	m, err := byRows(t, `network net(x: i8[2,8,6] scale 1 zero 0) -> i8[2,8,6] {
   a = maxpool2d(x, kernel: [3,1], stride: [1,1], pad: [1,0,1,0]) : i8[2,8,6] scale 1 zero 0
   b = minimum(a, x) : i8[2,8,6] scale 1 zero 0
   return b
