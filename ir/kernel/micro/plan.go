@@ -43,9 +43,12 @@ func (p Plan) Attrs() kernel.Attrs {
 func (p Plan) Scratch() int    { return p.scratch }
 func (p Plan) Cycles() float64 { return p.cycles }
 
+// shortest is the codes of a row from which the estimates of columns are fitted to counts: of shorter ones they are too low.
+const shortest = 4
+
 // plan is the cheapest product and tile of a layer: with its columns, where their estimates are fitted to counts.
 func plan(l kernel.Layer) (best Plan, ok bool) {
-	least, whole := 0., l.Target.ISA() == "thumb" && l.Target.Has("dsp") && !l.Target.Vectors()
+	least, whole := 0., l.Target.ISA() == "thumb" && l.Target.Has("dsp") && !l.Target.Vectors() && l.K() >= shortest
 	for p, cost := range plans(l) {
 		if whole {
 			cost = p.cycles

@@ -153,7 +153,7 @@ func TestEverythingIsGenerated(t *testing.T) {
 			switch a.Key {
 			case ir.AttrRound, ir.AttrRounding, ir.AttrBits, ir.AttrSparsity, ir.AttrLo, ir.AttrHi,
 				ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag,
-				ir.AttrChain, ir.AttrBuffer, ir.AttrKept, ir.AttrLoad: // passes write them
+				ir.AttrChain, ir.AttrBuffer, ir.AttrKept, ir.AttrLoad, ir.AttrParts: // passes write them
 				continue
 			case ir.AttrCellBits, ir.AttrCellClip, ir.AttrHiddenZero: // importers write them
 				continue
