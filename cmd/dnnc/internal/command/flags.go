@@ -149,7 +149,7 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Var(levels{o}, "O", "how widths are chosen: "+strings.Join(pass.Levels, ", ")+"; and size, alone or after a comma: loops rather than unrolled code")
 	fs.Var(streaming{o}, "stream", "a network over time runs frame by frame: each run takes as few frames of the input as strides along time allow, or so many as -stream=8 says, and keeps in the arena what the next run needs")
 	fs.BoolVar(&o.Rows, "rows", false, "the program gives the input, an image, row by row: the object asks a function of the program's for each row when it needs it, and the image is never whole in memory")
-	fs.Var(whole[int]{&o.Threads, 1}, "threads", "of hosted targets: compute large operations in at most this `number` of parts, which a function of the program may run side by side: PREFIX_run_threads takes it; the integers stay the same")
+	fs.Var(whole[int]{&o.Threads, 1}, "threads", "on targets of Linux: compute large layers in at most this `number` of parts, which a function that the program passes to PREFIX_run_threads may run side by side; the integers stay the same")
 	calibrating(fs, o)
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
 	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
