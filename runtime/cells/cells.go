@@ -61,19 +61,11 @@ func Rechecks(s Store, k Key) bool {
 	return ok && r.Rechecks(k)
 }
 
-// Have is the answer that a store has; a nil store has none, and none that is to be computed again. fits
-// tells an answer to the question from what others may have put there, sealed as one.
-func Have[T any](s Store, k Key, fits func(T) bool) (v T, ok bool, err error) {
-	if s == nil || Rechecks(s, k) {
-		return v, false, nil
-	}
-	return Known(s, k, fits)
-}
-
 // Any takes every value of the type for an answer.
 func Any[T any](T) bool { return true }
 
-// Known is Have, also of an answer that is to be computed again.
+// Known is the answer that a store has, also one that is to be computed again. fits tells an answer to
+// the question from what others may have put there, sealed as one.
 func Known[T any](s Store, k Key, fits func(T) bool) (v T, ok bool, err error) {
 	text, ok, err := s.Get(k)
 	if err != nil || !ok {

@@ -150,9 +150,6 @@ func TestRechecks(t *testing.T) {
 	var d *diag.Diagnostic
 	require.ErrorAs(t, err, &d, "not a fault of dnnc's")
 	assert.Equal(t, diag.CheckFailed, d.Kind)
-	_, ok, err := Have(checked{s}, KeyOf("q"), Any[float64])
-	require.NoError(t, err)
-	assert.False(t, ok, "not taken as it is")
 }
 
 // TestFaults: what cannot be computed or kept is an error or nobody's answer, and no claim stays.

@@ -270,7 +270,7 @@ func TestStore(t *testing.T) {
 	other, err := Connect(context.Background(), Config{URL: url, Name: "other"})
 	require.NoError(t, err)
 	defer other.Close()
-	_, ok, err = cells.Have(other.Store(context.Background(), silent), cells.KeyOf(1), cells.Any[float64])
+	_, ok, err = cells.Known(other.Store(context.Background(), silent), cells.KeyOf(1), cells.Any[float64])
 	require.NoError(t, err)
 	assert.False(t, ok, "buckets of another name")
 
