@@ -12,6 +12,9 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 )
 
+// wholeInput is the help where rows cannot be had.
+const wholeInput = "without -rows the caller gives the whole input; the arena does not count it"
+
 // byRows marks the input as one that the caller gives row by row, where the user wants that or a
 // dump says so, or reports why that cannot be.
 func byRows(m *ir.Module, env *pass.Env) error {
@@ -27,7 +30,7 @@ func byRows(m *ir.Module, env *pass.Env) error {
 			pos = n.Pos
 		}
 		return diag.New(pos, diag.Unsupported, "-rows: %s", fmt.Sprintf(format, args...)).
-			WithHelp("without -rows the caller gives the whole input; the arena does not count it")
+			WithHelp(wholeInput)
 	}
 	if len(m.Inputs) != 1 {
 		return no(nil, "rows are of one image, the network has %d inputs", len(m.Inputs))
@@ -86,7 +89,7 @@ func started(m *ir.Module, t *processor.Target, fastest []Choice) (schedule, err
 	list := newSteps(m, t, math.MaxInt).divided(fastest)
 	if list == nil {
 		return nil, diag.New(m.Pos, diag.Unsupported, "-rows: on %s no kernels compute the first layers row by row", t.Name).
-			WithHelp("without -rows the caller gives the whole input; the arena does not count it")
+			WithHelp(wholeInput)
 	}
 	list.assign(m)
 	return list, nil
