@@ -21,12 +21,6 @@ type Part struct {
 	To   int   // the byte at which its result begins
 }
 
-// byElement are the operations that compute each element from those at its place.
-var byElement = []ir.Op{ir.Add, ir.Sub, ir.Mul, ir.Minimum, ir.Maximum, ir.Table, ir.Requantize}
-
-// windows are the operations that compute a pixel from a window.
-var windows = []ir.Op{ir.Conv2D, ir.MaxPool2D, ir.AvgPool2D}
-
 // ofOutputs are the constants of a linear layer of which each output has its own, shared those
 // that all outputs share.
 var (
@@ -78,8 +72,8 @@ const (
 
 // axisOf is the axis that an operation on images is divided along; 0 for none.
 func axisOf(n *ir.Node) int {
-	isByElement := slices.Contains(byElement, n.Op)
-	if !isByElement && !slices.Contains(windows, n.Op) {
+	isByElement := geometry.IsByElement(n.Op)
+	if !isByElement && !geometry.HasWindows(n.Op) {
 		return 0
 	}
 	isRow := true
@@ -99,20 +93,12 @@ func axisOf(n *ir.Node) int {
 	return 0
 }
 
-// view is what a row of a result is computed from: extent rows, from stride times its number less
-// before.
-type view struct{ stride, before, extent int }
-
-func viewOf(n *ir.Node, axis int) view {
-	if slices.Contains(byElement, n.Op) {
-		return view{stride: 1, extent: 1}
-	}
-	w := geometry.WindowOf(n)
-	h, across := n.Pool()
+// viewOf is what a row, or column, of a result is computed from.
+func viewOf(n *ir.Node, axis int) geometry.View {
 	if axis == columns {
-		return view{across * w.StrideW, w.PadL, (across-1)*w.StrideW + (w.KW-1)*w.DilW + 1}
+		return geometry.ViewOfColumns(n)
 	}
-	return view{h * w.StrideH, w.PadT, (h-1)*w.StrideH + (w.KH-1)*w.DilH + 1}
+	return geometry.ViewOfRows(n)
 }
 
 // Divide is an operation in parts of size rows, the last of what is left; ok is false for an
@@ -163,7 +149,7 @@ func pixels(n *ir.Node, from, to int) (part Part, ok bool) {
 		s[axis] = last - first
 		return resized(x, s), first * bytes
 	}
-	first, last, in := from*v.stride-v.before, (to-1)*v.stride-v.before+v.extent, n.Args[0].Type.Shape[axis]
+	first, last, in := from*v.Stride-v.Before, (to-1)*v.Stride-v.Before+v.Extent, n.Args[0].Type.Shape[axis]
 	if n.Op.Takes(ir.AttrPad) {
 		pad := slices.Clone(n.Ints(ir.AttrPad)) // top, left, bottom, right
 		pad[axis-1], pad[axis+1] = max(-first, 0), max(last-in, 0)

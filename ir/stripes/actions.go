@@ -57,12 +57,12 @@ func (c *Chain) Actions(s int) []Action {
 		if from, to := out.before(s), out.computed[s]; to > from {
 			run := Action{Kind: Run, Node: k, Rows: to - from, To: c.at(out, k, from-out.base[s])}
 			for j, a := range c.args[k] {
-				first := from*a.stride - a.top - a.buffer.base[s]
+				first := from*a.Stride - a.Before - a.buffer.base[s]
 				ref := PlaceOf(n.Args[j], first*a.buffer.RowBytes())
 				if !a.buffer.Whole {
 					ref = c.at(a.buffer, c.holder(a.buffer), first)
 				}
-				run.From, run.Next = append(run.From, ref), append(run.Next, a.stride*a.buffer.RowBytes())
+				run.From, run.Next = append(run.From, ref), append(run.Next, a.Stride*a.buffer.RowBytes())
 			}
 			list = append(list, run)
 		}

@@ -49,15 +49,11 @@ type arg struct {
 	view
 }
 
-// view is the rows that a row of a result is computed from: extent rows, from stride times its
-// number less top.
+// view is the rows that a row of a result is computed from, and those of padding.
 type view struct {
-	stride, top, extent int
-	fill                []int8
+	geometry.View
+	fill []int8
 }
-
-// byElement are the operations that compute each element from those at its place.
-var byElement = []ir.Op{ir.Add, ir.Sub, ir.Mul, ir.Minimum, ir.Maximum, ir.Table, ir.Requantize}
 
 // viewOf is how an operation reads its arguments; ok is false for one that no chain serves.
 func viewOf(n *ir.Node) (v view, ok bool) {
@@ -67,19 +63,17 @@ func viewOf(n *ir.Node) (v view, ok bool) {
 		}
 	}
 	switch {
-	case slices.Contains(byElement, n.Op):
+	case geometry.IsByElement(n.Op):
 		for _, a := range n.Args {
 			if !a.Type.Shape.Equal(n.Out.Type.Shape) {
 				return view{}, false
 			}
 		}
-		return view{stride: 1, extent: 1}, true
-	case n.Op != ir.Conv2D && n.Op != ir.MaxPool2D && n.Op != ir.AvgPool2D:
+		return view{View: geometry.ViewOfRows(n)}, true
+	case !geometry.HasWindows(n.Op):
 		return view{}, false
 	}
-	w := geometry.WindowOf(n)
-	h, _ := n.Pool()
-	v = view{stride: h * w.StrideH, top: w.PadT, extent: (h-1)*w.StrideH + (w.KH-1)*w.DilH + 1}
+	v = view{View: geometry.ViewOfRows(n)}
 	switch n.Op {
 	case ir.Conv2D:
 		v.fill = []int8{int8(n.Args[0].Type.Quant.Zero)}
@@ -92,7 +86,7 @@ func viewOf(n *ir.Node) (v view, ok bool) {
 	case ir.MaxPool2D:
 		v.fill = []int8{-128} // the least: padding is never the greatest
 	case ir.AvgPool2D:
-		if w.PadT+w.PadB > 0 { // padding does not count: the mean is over fewer pixels
+		if w := geometry.WindowOf(n); w.PadT+w.PadB > 0 { // padding does not count: the mean is over fewer pixels
 			return view{}, false
 		}
 	}
@@ -122,7 +116,7 @@ func part(n *ir.Node, v view) *ir.Node {
 	same := map[*ir.Value]*ir.Value{} // add(x, x) has two
 	for _, a := range n.Args {
 		if same[a] == nil {
-			same[a] = rows(a, v.extent)
+			same[a] = rows(a, v.Extent)
 		}
 		p.Args = append(p.Args, same[a])
 	}
@@ -177,10 +171,10 @@ func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (
 		for j, x := range n.Args {
 			b := outs[x]
 			if b == nil {
-				bottom := (n.Out.Type.Shape[1]-1)*v.stride - v.top + v.extent
+				bottom := (n.Out.Type.Shape[1]-1)*v.Stride - v.Before + v.Extent
 				if x.ByRows() && (j > 0 || live[x].To > c.To) {
 					return nil, false
-				} else if x.ByRows() || v.top > 0 || bottom > x.Type.Shape[1] {
+				} else if x.ByRows() || v.Before > 0 || bottom > x.Type.Shape[1] {
 					load = add(&Buffer{Value: x})
 					b = load
 					if x.ByRows() {
@@ -259,7 +253,7 @@ func (c *Chain) demand(b *Buffer, readers []reader) bool {
 	}
 	height, top := b.Value.Type.Shape[1], 0
 	for _, r := range readers {
-		top = max(top, r.top)
+		top = max(top, r.Before)
 	}
 	b.Fill, b.Rows, b.Kept = nil, 0, 0
 	b.base, b.front, b.computed, b.reach = make([]int, c.Stripes), make([]int, c.Stripes), make([]int, c.Stripes), make([]int, c.Stripes+1)
@@ -267,10 +261,10 @@ func (c *Chain) demand(b *Buffer, readers []reader) bool {
 	for s := range c.Stripes + 1 {
 		for i, r := range readers {
 			reach := min(c.Outs[r.node].reach[s], c.Nodes[r.node].Out.Type.Shape[1])
-			if base := reach*r.stride - r.top; i == 0 || base < first[s] {
+			if base := reach*r.Stride - r.Before; i == 0 || base < first[s] {
 				first[s] = base
 			}
-			if front := (reach-1)*r.stride - r.top + r.extent; i == 0 || front > b.reach[s] {
+			if front := (reach-1)*r.Stride - r.Before + r.Extent; i == 0 || front > b.reach[s] {
 				b.reach[s] = front
 			}
 		}
@@ -294,8 +288,8 @@ func (c *Chain) demand(b *Buffer, readers []reader) bool {
 	}
 	isPadded := b.base[0] < 0 || b.front[c.Stripes-1] > height
 	for _, r := range readers {
-		reach := (c.Outs[r.node].computed[c.Stripes-1]-1)*r.stride - r.top + r.extent
-		if !isPadded || r.top == 0 && reach <= height {
+		reach := (c.Outs[r.node].computed[c.Stripes-1]-1)*r.Stride - r.Before + r.Extent
+		if !isPadded || r.Before == 0 && reach <= height {
 			continue
 		}
 		if r.fill == nil || b.Fill != nil && !slices.Equal(b.Fill, r.fill) {
