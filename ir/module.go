@@ -454,6 +454,7 @@ func (m *Module) WhyNarrow(v *Value) string {
 	for _, x := range from {
 		within[x] = true
 	}
+	users := m.AllUsers()
 	for _, x := range from {
 		name := x.Name
 		if x == v {
@@ -465,7 +466,7 @@ func (m *Module) WhyNarrow(v *Value) string {
 		if x.Def == nil {
 			return name + " is an input"
 		}
-		for _, u := range m.Users(x) {
+		for _, u := range users[x] {
 			if !within[u.Out] {
 				return fmt.Sprintf("%s reads %s, too", u.functionName(), name)
 			}

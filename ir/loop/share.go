@@ -3,7 +3,6 @@ package loop
 import (
 	"crypto/sha256"
 	"fmt"
-	"hash"
 	"reflect"
 	"slices"
 )
@@ -12,21 +11,21 @@ import (
 // they read, so that layers of one shape share one kernel. The data become parameters; lent
 // data always become parameters. Each function must come after the functions that it calls.
 func Share(p *Program) {
-	alike := map[string][]*shape{}
+	alike := map[[sha256.Size]byte][]*shape{}
 	shapes := map[*Func]*shape{}
 	firsts := map[*Func]*Func{}
 	for _, f := range p.Funcs {
 		if !f.Local {
 			continue
 		}
-		s := &shape{f: f, sum: sha256.New(), seen: map[uintptr]int{}, firsts: firsts, shapes: shapes}
+		s := &shape{f: f, seen: map[uintptr]int{}, firsts: firsts, shapes: shapes}
 		s.value(reflect.ValueOf(f).Elem())
-		key := string(s.sum.Sum(nil))
-		alike[key] = append(alike[key], s)
-		shapes[f], firsts[f] = s, alike[key][0].f
+		s.sum, s.text = sha256.Sum256(s.text), nil
+		alike[s.sum] = append(alike[s.sum], s)
+		shapes[f], firsts[f] = s, alike[s.sum][0].f
 	}
 	lifted := func(s *shape) bool {
-		return len(alike[string(s.sum.Sum(nil))]) > 1 || slices.ContainsFunc(s.globals, func(g *Global) bool { return g.Lent })
+		return len(alike[s.sum]) > 1 || slices.ContainsFunc(s.globals, func(g *Global) bool { return g.Lent })
 	}
 	for _, f := range p.Funcs {
 		EachCall(f.Body, func(c *Call) {
@@ -62,50 +61,52 @@ func Share(p *Program) {
 // shape is what a function is but for names and data.
 type shape struct {
 	f       *Func
-	sum     hash.Hash
+	text    []byte // what was visited so far
+	sum     [sha256.Size]byte
 	seen    map[uintptr]int
 	globals []*Global // in the order in which it, or what it calls, reads them
 	firsts  map[*Func]*Func
 	shapes  map[*Func]*shape
 }
 
-// value adds a part of the function to its sum. It knows no statement or
+// value adds a part of the function to its text. It knows no statement or
 // expression by name, so that it holds for all there will be.
 func (s *shape) value(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Interface:
 		if v.IsNil() {
-			fmt.Fprint(s.sum, "nil ")
+			s.print("nil ")
 			return
 		}
 		s.value(v.Elem())
 	case reflect.Pointer:
 		s.pointer(v)
 	case reflect.Struct:
-		fmt.Fprint(s.sum, v.Type().Name(), "{")
+		name, unread := forReaders[v.Type()]
+		s.print(v.Type().Name(), "{")
 		for i := range v.NumField() {
-			if v.Type().Field(i).Name != "Name" || !named(v.Type()) {
+			if !unread || i != name {
 				s.value(v.Field(i))
 			}
 		}
-		fmt.Fprint(s.sum, "}")
+		s.print("}")
 	case reflect.Slice:
-		fmt.Fprint(s.sum, v.Len(), "[")
+		s.print(v.Len(), "[")
 		for i := range v.Len() {
 			s.value(v.Index(i))
 		}
 	default:
-		fmt.Fprint(s.sum, v.Interface(), " ")
+		s.print(v.Interface(), " ")
 	}
 }
 
 func (s *shape) pointer(v reflect.Value) {
 	if v.IsNil() {
-		fmt.Fprint(s.sum, "nil ")
+		s.print("nil ")
 		return
 	}
 	if f, ok := v.Interface().(*Func); ok {
-		fmt.Fprint(s.sum, "call ", s.firsts[f].Name, " ")
+		s.print("call ", s.firsts[f].Name, " ")
 		for _, g := range s.shapes[f].globals {
 			s.pointer(reflect.ValueOf(g))
 		}
@@ -116,12 +117,12 @@ func (s *shape) pointer(v reflect.Value) {
 		id = len(s.seen)
 		s.seen[v.Pointer()] = id
 	}
-	fmt.Fprint(s.sum, "#", id, " ")
+	s.print("#", id, " ")
 	switch x := v.Interface().(type) {
 	case *Global:
 		if !again {
 			s.globals = append(s.globals, x)
-			fmt.Fprint(s.sum, "data ", x.Align, x.Lent, " ")
+			s.print("data ", x.Align, x.Lent, " ")
 		}
 	default:
 		if !again {
@@ -130,16 +131,18 @@ func (s *shape) pointer(v reflect.Value) {
 	}
 }
 
-// named reports whether the field Name of a type is for readers alone: of what
+func (s *shape) print(list ...any) { s.text = fmt.Append(s.text, list...) }
+
+// forReaders has the types whose field Name is for readers alone, and its index: of what
 // stands for itself, not of an intrinsic, which a name chooses.
-func named(t reflect.Type) bool {
-	switch t {
-	case reflect.TypeFor[Var](), reflect.TypeFor[Param](), reflect.TypeFor[Func]():
-		return true
+var forReaders = func() map[reflect.Type]int {
+	names := map[reflect.Type]int{}
+	for _, t := range []reflect.Type{reflect.TypeFor[Var](), reflect.TypeFor[Param](), reflect.TypeFor[Func](), reflect.TypeFor[Cursor]()} {
+		f, _ := t.FieldByName("Name")
+		names[t] = f.Index[0]
 	}
-	// A cursor's name is a local variable's.
-	return t.Name() == "Cursor"
-}
+	return names
+}()
 
 // lift makes the data that the function reads parameters.
 func (s *shape) lift() {
