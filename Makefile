@@ -59,14 +59,14 @@ test-full: test-tools
 	@.ci/install dataset-fashion-mnist
 	DNNC_FULL=1 $(GO) test -v -timeout 60m ./passes
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "PromisesAreKept|ManyWorkers" ./passes/robust
-	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|ExamplesVerify|RecurrentVerifies|EmbeddingVerifies|EveryByte|Streams$$" ./cmd/dnnc/internal/verify
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|ExamplesVerify|RecurrentVerifies|EmbeddingVerifies|EveryByte|Streams" ./cmd/dnnc/internal/verify
 	DNNC_FULL=1 $(GO) test -timeout 60m -run ProjectsOfEveryTask ./cmd/dnnc/internal/project
 	DNNC_FULL=1 $(GO) test -timeout 60m -run EveryByteDamaged ./frontend/tflite
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullAccuracy|FullPlane" ./cmd/dnnc/internal/eval
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run Killed ./cmd/dnnc/internal/driver
 	DNNC_FULL=1 $(GO) test -timeout 60m ./cmd/dnnc/internal/cluster
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc/internal/command
-	DNNC_FULL=1 $(GO) test -timeout 90m -run "Conformance|CEqualsInterpreter|PlansAreTheirAttributes|Layouts|SmallCode|OtherProducts|Blocks|EveryOperationFollows" ./codegen/network
+	DNNC_FULL=1 $(GO) test -timeout 180m -run "Conformance|EqualCounts|Chains|CEqualsInterpreter|PlansAreTheirAttributes|Layouts|SmallCode|OtherProducts|Blocks|EveryOperationFollows" ./codegen/network
 	DNNC_FULL=1 $(GO) test -timeout 90m -run RandomNetworks ./cmd/dnnc/internal/fuzz
 	$(GO) test -race -short -timeout 60m ./...
 	$(call fuzz,1m)

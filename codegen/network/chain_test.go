@@ -135,9 +135,9 @@ func least(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor, 
 // the interpreter, in its arena mode and in the loop program.
 func TestChains(t *testing.T) {
 	t.Parallel()
-	n := 40
-	if testing.Short() {
-		n = 10
+	n := 12
+	if os.Getenv("DNNC_FULL") != "" {
+		n = 40
 	}
 	chains := 0
 	for _, name := range []string{"armv7em", "armv7", "armv8.1m", "riscv32"} {

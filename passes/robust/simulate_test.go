@@ -221,8 +221,8 @@ func TestManyWorkers(t *testing.T) {
 	least := map[int]float64{10: 7.5, 100: 55, 1000: 60}
 	for _, workers := range []int{10, 100, 1000} {
 		for _, lost := range []float64{0, .01} {
-			if os.Getenv("DNNC_FULL") == "" && (workers > 100 || lost == 0) {
-				continue
+			if os.Getenv("DNNC_FULL") == "" && (workers > 10 || lost == 0) {
+				continue // the more workers, the longer it takes
 			}
 			took, again, _ := simulate(t, workers, lost)
 			t.Logf("%4d workers, %2.0f %% of cells lost: %.1f minutes in place of %.1f hours, %.1f times as fast; %d answers of %d", workers, 100*lost, took.Minutes(), alone.Hours(), float64(alone)/float64(took), again, computed)
