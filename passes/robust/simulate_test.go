@@ -215,6 +215,9 @@ func newMadeUpOf(t *testing.T, layers int) *madeUp {
 // TestManyWorkers: the table of ResNet-50 is filled so many times as fast by some workers, also where one cell in a
 // hundred takes its worker with it.
 func TestManyWorkers(t *testing.T) {
+	if testing.Short() { // as under the race detector, which has TestSearchesShareAStore
+		t.Skip("takes long")
+	}
 	alone, computed, entries := simulate(t, 1, 0)
 	parts := mostParts
 	require.Equal(t, entries*(parts+3), computed) // weights, a word that they are there, the parts, and their total
