@@ -46,181 +46,201 @@ const lentAlign = 8
 // mostTold is the units that one function tells apart: LLVM's time for it grows with their square.
 const mostTold = 512
 
+// entries are what the functions that others call are made of.
+type entries struct {
+	Interface
+	m       *ir.Module
+	units   []stripes.Unit
+	layers  [][]*loop.Func
+	chains  []*loop.Func // of the units that are chains
+	divided []*loop.Func // of the units that are computed in parts: a part by its number
+	hook    *loop.Func   // nil for none
+	firsts  []int        // the step that each unit begins with, then the number of all
+}
+
 // entries adds the functions that others call. A step is an operation, or a stripe of a chain.
 func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, layers [][]*loop.Func) {
-	var hook *loop.Func
+	e := &entries{Interface: i, m: m, units: units, layers: layers}
 	if i.Hooks {
-		hook = &loop.Func{Name: i.Prefix + "_hook", Extern: true, Ints: []*loop.Var{{Name: "step", Type: loop.I32}, {Name: "done", Type: loop.I32}}}
-		p.Funcs = append([]*loop.Func{hook}, p.Funcs...)
+		e.hook = &loop.Func{Name: i.Prefix + "_hook", Extern: true, Ints: []*loop.Var{{Name: "step", Type: loop.I32}, {Name: "done", Type: loop.I32}}}
+		p.Funcs = append([]*loop.Func{e.hook}, p.Funcs...)
 	}
-	chains := make([]*loop.Func, len(units))
+	e.chains, e.divided, e.firsts = make([]*loop.Func, len(units)), make([]*loop.Func, len(units)), []int{0}
 	for k, u := range units {
-		if u.Chain != nil {
-			chains[k] = i.chain(m, p, fmt.Sprintf("_chain%d", k), u.Chain, layers[k])
+		switch {
+		case u.Chain != nil:
+			e.chains[k] = i.chain(m, p, fmt.Sprintf("_chain%d", k), u.Chain, layers[k])
+		case u.Parts != nil:
+			e.divided[k] = i.divided(m, fmt.Sprintf("_parts%d", k), u, layers[k])
+		}
+		e.firsts = append(e.firsts, e.firsts[k]+u.Steps)
+	}
+	var local []*loop.Func
+	for _, f := range slices.Concat(e.chains, e.divided) {
+		if f != nil {
+			local = append(local, f)
 		}
 	}
-	// hooked calls the hook before or after a unit, which may end the run.
-	hooked := func(b *loop.Builder, k, done int) {
-		if hook != nil {
-			answer := b.Result("answer", hook, []loop.Expr{loop.Int(k), loop.Int(done)}, nil)
-			b.If(answer, func() { b.Return(answer) }, nil)
-		}
+	dispatch, parts := e.dispatch()
+	local = append(append(local, parts...), dispatch)
+	p.Funcs = append(append(p.Funcs, local...), e.step(dispatch), e.begin(), e.next(dispatch))
+	if m.Streams() {
+		p.Funcs = append(p.Funcs, i.reset(m))
 	}
-	divided := make([]*loop.Func, len(units))
-	for k, u := range units {
-		if u.Parts != nil {
-			divided[k] = i.divided(m, fmt.Sprintf("_parts%d", k), u, layers[k])
-		}
+	if m.Threads > 0 {
+		threads := e.run("_run_threads", e.sideBySide)
+		threads.Threads = true
+		p.Funcs = append(p.Funcs, threads)
 	}
-	// operation computes a unit of one operation, its parts one after the other.
-	operation := func(b *loop.Builder, f *loop.Func, k int) {
-		if divided[k] == nil {
-			b.Call(layers[k][0], nil, arguments(m, f, units[k].Nodes[0]))
-			return
-		}
-		b.For("part", loop.Int(0), loop.Int(len(units[k].Parts)), 1, func(part loop.Expr) { b.Call(divided[k], []loop.Expr{part}, regions(f)) })
+	p.Funcs = append(p.Funcs, e.run("_run", e.operation))
+	loop.Share(p)
+	for _, f := range local {
+		f.Local = true // from here on: it keeps the data that it names
 	}
-	firsts := []int{0} // steps of the units
-	for _, u := range units {
-		firsts = append(firsts, firsts[len(firsts)-1]+u.Steps)
-	}
-	index := func(f *loop.Func) loop.Expr {
-		f.Ints = []*loop.Var{{Name: "index", Type: loop.I32}}
-		return f.Ints[0].Get()
-	}
+}
 
-	// telling writes the step of an index, of some units; 1 where it is of none of these.
-	telling := func(f *loop.Func, from, to int) {
-		index, b := index(f), loop.NewBuilder(f)
-		for k := from; k < to; k++ {
-			u := units[k]
-			if u.Chain == nil {
-				b.If(loop.Op(loop.Eq, index, loop.Int(firsts[k])), func() {
-					hooked(b, k, 0)
-					operation(b, f, k)
-					hooked(b, k, 1)
-					b.Return(loop.Int(0))
-				}, nil)
-				continue
-			}
-			number := loop.Op(loop.Sub, index, loop.Int(firsts[k]))
-			b.If(loop.Op(loop.ULt, number, loop.Int(u.Steps)), func() {
-				at := func(stripe, done int) {
-					if hook != nil {
-						b.If(loop.Op(loop.Eq, number, loop.Int(stripe)), func() { hooked(b, k, done) }, nil)
-					}
-				}
-				at(0, 0)
-				i.stripe(b, chains[k], number, regions(f))
-				at(u.Steps-1, 1)
+// hooked calls the hook before or after a unit, which may end the run.
+func (e *entries) hooked(b *loop.Builder, k, done int) {
+	if e.hook != nil {
+		answer := b.Result("answer", e.hook, []loop.Expr{loop.Int(k), loop.Int(done)}, nil)
+		b.If(answer, func() { b.Return(answer) }, nil)
+	}
+}
+
+// operation computes a unit of one operation, its parts one after the other.
+func (e *entries) operation(b *loop.Builder, f *loop.Func, k int) {
+	if e.divided[k] == nil {
+		b.Call(e.layers[k][0], nil, arguments(e.m, f, e.units[k].Nodes[0]))
+		return
+	}
+	b.For("part", loop.Int(0), loop.Int(len(e.units[k].Parts)), 1, func(part loop.Expr) { b.Call(e.divided[k], []loop.Expr{part}, regions(f)) })
+}
+
+// sideBySide has the caller's function compute the parts of a unit.
+func (e *entries) sideBySide(b *loop.Builder, f *loop.Func, k int) {
+	if e.divided[k] == nil {
+		e.operation(b, f, k)
+		return
+	}
+	b.Parallel(len(e.units[k].Parts), e.divided[k], regions(f))
+}
+
+// run writes a function that runs all units, and computes those of one operation by operation.
+func (e *entries) run(name string, operation func(b *loop.Builder, f *loop.Func, k int)) *loop.Func {
+	f := e.entry(e.m, name)
+	b := loop.NewBuilder(f)
+	e.claim(e.m, b, f)
+	for k, u := range e.units {
+		e.hooked(b, k, 0)
+		if u.Chain == nil {
+			operation(b, f, k)
+		} else {
+			b.For("stripe", loop.Int(0), loop.Int(u.Steps), 1, func(s loop.Expr) { e.stripe(b, e.chains[k], s, regions(f)) })
+		}
+		e.hooked(b, k, 1)
+	}
+	e.release(e.m, b, f)
+	b.Return(loop.Int(0))
+	return f
+}
+
+// dispatch writes the step of an index, which two functions offer: of many units by parts.
+func (e *entries) dispatch() (dispatch *loop.Func, parts []*loop.Func) {
+	dispatch = e.entry(e.m, "_dispatch")
+	if len(e.units) <= mostTold {
+		e.tell(dispatch, 0, len(e.units))
+		return dispatch, nil
+	}
+	index, b := indexOf(dispatch), loop.NewBuilder(dispatch)
+	for from := 0; from < len(e.units); from += mostTold {
+		part, to := e.entry(e.m, fmt.Sprintf("_dispatch%d", len(parts))), min(from+mostTold, len(e.units))
+		e.tell(part, from, to)
+		parts = append(parts, part)
+		b.If(loop.Op(loop.ULt, index, loop.Int(e.firsts[to])), func() {
+			b.Return(b.Result("status", part, []loop.Expr{index}, regions(dispatch)))
+		}, nil)
+	}
+	b.Return(loop.Int(1))
+	return dispatch, parts
+}
+
+// indexOf gives a function the index of a step.
+func indexOf(f *loop.Func) loop.Expr {
+	f.Ints = []*loop.Var{{Name: "index", Type: loop.I32}}
+	return f.Ints[0].Get()
+}
+
+// tell writes the step of an index, of some units; 1 where it is of none of these.
+func (e *entries) tell(f *loop.Func, from, to int) {
+	index, b := indexOf(f), loop.NewBuilder(f)
+	for k := from; k < to; k++ {
+		u := e.units[k]
+		if u.Chain == nil {
+			b.If(loop.Op(loop.Eq, index, loop.Int(e.firsts[k])), func() {
+				e.hooked(b, k, 0)
+				e.operation(b, f, k)
+				e.hooked(b, k, 1)
 				b.Return(loop.Int(0))
 			}, nil)
+			continue
 		}
-		b.Return(loop.Int(1))
+		number := loop.Op(loop.Sub, index, loop.Int(e.firsts[k]))
+		b.If(loop.Op(loop.ULt, number, loop.Int(u.Steps)), func() {
+			at := func(stripe, done int) {
+				if e.hook != nil {
+					b.If(loop.Op(loop.Eq, number, loop.Int(stripe)), func() { e.hooked(b, k, done) }, nil)
+				}
+			}
+			at(0, 0)
+			e.stripe(b, e.chains[k], number, regions(f))
+			at(u.Steps-1, 1)
+			b.Return(loop.Int(0))
+		}, nil)
 	}
+	b.Return(loop.Int(1))
+}
 
-	// dispatch is the step of an index, which two functions offer: of many units by parts.
-	dispatch := i.entry(m, "_dispatch")
-	var parts []*loop.Func
-	if len(units) <= mostTold {
-		telling(dispatch, 0, len(units))
-	} else {
-		index, b := index(dispatch), loop.NewBuilder(dispatch)
-		for from := 0; from < len(units); from += mostTold {
-			part, to := i.entry(m, fmt.Sprintf("_dispatch%d", len(parts))), min(from+mostTold, len(units))
-			telling(part, from, to)
-			parts = append(parts, part)
-			b.If(loop.Op(loop.ULt, index, loop.Int(firsts[to])), func() {
-				b.Return(b.Result("status", part, []loop.Expr{index}, regions(dispatch)))
-			}, nil)
-		}
-		b.Return(loop.Int(1))
-	}
-	through := func(b *loop.Builder, f *loop.Func, index loop.Expr) loop.Expr {
-		return b.Result("status", dispatch, []loop.Expr{index}, regions(f))
-	}
+// step writes the function that computes any step.
+func (e *entries) step(dispatch *loop.Func) *loop.Func {
+	f := e.entry(e.m, "_step")
+	index, b := indexOf(f), loop.NewBuilder(f)
+	b.Return(b.Result("status", dispatch, []loop.Expr{index}, regions(f)))
+	return f
+}
 
-	step := i.entry(m, "_step")
-	step.Ints = []*loop.Var{{Name: "index", Type: loop.I32}}
-	b := loop.NewBuilder(step)
-	b.Return(through(b, step, step.Ints[0].Get()))
-
-	begin := &loop.Func{Name: i.Prefix + "_run_begin", Params: []*loop.Param{{Name: "arena", Untyped: true}}}
-	b = loop.NewBuilder(begin)
-	i.claim(m, b, begin)
-	state := stepState{b, begin.Params[0], StepState(m)}
+// begin writes the function that begins a run step by step.
+func (e *entries) begin() *loop.Func {
+	f := &loop.Func{Name: e.Prefix + "_run_begin", Params: []*loop.Param{{Name: "arena", Untyped: true}}}
+	b := loop.NewBuilder(f)
+	e.claim(e.m, b, f)
+	state := stepState{b, f.Params[0], StepState(e.m)}
 	state.setStep(loop.Int(0))
-	low, high := state.tag(i.Tag)
+	low, high := state.tag(e.Tag)
 	state.mark(low, high)
 	b.Return(loop.Int(0))
+	return f
+}
 
-	next := i.entry(m, "_run_step")
-	b = loop.NewBuilder(next)
-	state = stepState{b, next.Params[len(next.Params)-1], StepState(m)}
-	low, high = state.tag(i.Tag)
+// next writes the function that computes the next step of such a run.
+func (e *entries) next(dispatch *loop.Func) *loop.Func {
+	f := e.entry(e.m, "_run_step")
+	b := loop.NewBuilder(f)
+	state := stepState{b, f.Params[len(f.Params)-1], StepState(e.m)}
+	low, high := state.tag(e.Tag)
 	b.If(state.isOther(low, high), func() { b.Return(loop.Int(-1)) }, nil)
 	k := b.Let("step", state.load(0))
-	count := loop.Int(firsts[len(units)])
+	count := loop.Int(e.firsts[len(e.units)])
 	state.mark(loop.Int(0), loop.Int(0)) // unless there is another step
 	b.If(loop.Op(loop.ULt, k, count), nil, func() { b.Return(loop.Int(-1)) })
-	status := through(b, next, k)
+	status := b.Result("status", dispatch, []loop.Expr{k}, regions(f))
 	b.If(status, func() { b.Return(loop.Int(-1)) }, nil)
 	following := b.Let("next", loop.Sum(k, loop.Int(1)))
 	b.If(loop.Op(loop.ULt, following, count), func() {
 		state.setStep(following)
 		state.mark(low, high)
-	}, func() { i.release(m, b, next) })
+	}, func() { e.release(e.m, b, f) })
 	b.Return(loop.Op(loop.Sub, count, following))
-
-	// running writes all units, one operation after the other.
-	running := func(run *loop.Func, operation func(b *loop.Builder, f *loop.Func, k int)) {
-		b := loop.NewBuilder(run)
-		i.claim(m, b, run)
-		for k, u := range units {
-			hooked(b, k, 0)
-			if u.Chain == nil {
-				operation(b, run, k)
-			} else {
-				b.For("stripe", loop.Int(0), loop.Int(u.Steps), 1, func(s loop.Expr) { i.stripe(b, chains[k], s, regions(run)) })
-			}
-			hooked(b, k, 1)
-		}
-		i.release(m, b, run)
-		b.Return(loop.Int(0))
-	}
-	run := i.entry(m, "_run")
-	running(run, operation)
-	for _, f := range slices.Concat(chains, divided) {
-		if f != nil {
-			p.Funcs = append(p.Funcs, f)
-		}
-	}
-	p.Funcs = append(append(p.Funcs, parts...), dispatch, step, begin, next)
-	if m.Streams() {
-		p.Funcs = append(p.Funcs, i.reset(m))
-	}
-	if m.Threads > 0 {
-		threads := i.entry(m, "_run_threads")
-		threads.Threads = true
-		running(threads, func(b *loop.Builder, f *loop.Func, k int) {
-			if divided[k] == nil {
-				operation(b, f, k)
-				return
-			}
-			b.Parallel(len(units[k].Parts), divided[k], regions(f))
-		})
-		p.Funcs = append(p.Funcs, threads)
-	}
-	p.Funcs = append(p.Funcs, run)
-	loop.Share(p)
-	for _, f := range slices.Concat(chains, divided) {
-		if f != nil {
-			f.Local = true
-		}
-	}
-	for _, f := range append(parts, dispatch) {
-		f.Local = true // from here on: it keeps the data that it names
-	}
+	return f
 }
 
 // stripe calls a chain's function. Where it asks the caller for rows, what the caller's function
