@@ -130,6 +130,23 @@ func (p *printer) function(f *loop.Func) {
 		p.block.NewUnreachable()
 	}
 	p.entry.NewBr(body)
+	if p.target.Has("zve32x") && computesWide(p.f) {
+		// Its vectors have no numbers of 64 bits: of a loop that LLVM vectorizes all the same it takes
+		// these apart, and branches on each. No floating point is what its vectorizers know as a limit.
+		p.f.FuncAttrs = append(p.f.FuncAttrs, enum.FuncAttrNoImplicitFloat)
+	}
+}
+
+// computesWide reports whether a function computes with numbers of 64 bits.
+func computesWide(f *ir.Func) bool {
+	for _, b := range f.Blocks {
+		for _, i := range b.Insts {
+			if v, ok := i.(value.Value); ok && v.Type().Equal(types.I64) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // attributes are those of every function.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand"
+	rand2 "math/rand/v2"
 	"os"
 	"slices"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/count"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/codegen/network"
+	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/ir/processor"
@@ -61,6 +63,18 @@ func TestEqualCounts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestEqualCountsOfWideNumbers: a loop over numbers of 64 bits takes as many instructions for every input, also where
+// the processor has vectors of narrower numbers alone.
+func TestEqualCountsOfWideNumbers(t *testing.T) {
+	tgt, err := processor.Find("riscv32+zve32x")
+	require.NoError(t, err)
+	m, err := frontend.Parse("net.dnn", []byte("network net(a: f32[4,6,6] in [-2,3]) -> f32[4,6,6] {\n  y = l2norm(sigmoid(a), axis: 2)\n  return y\n}\n"), frontend.Options{})
+	require.NoError(t, err)
+	m = lowered(t, m, tgt, rand2.New(rand2.NewPCG(1, 2)), "l2norm")
+	require.NotNil(t, m)
+	equalCounts(t, m, tgt)
 }
 
 func equalCounts(t *testing.T, m *ir.Module, tgt *processor.Target) {
