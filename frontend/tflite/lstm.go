@@ -77,9 +77,60 @@ func (im *importer) exactLSTM(o *operator, x *operand, steps, inputs int) error 
 	if err != nil {
 		return err
 	}
-	switch {
-	case own == nil || len(own.shape) != 2:
+	if own == nil || len(own.shape) != 2 {
 		return errors.New("lacks weights of a gate")
+	}
+	if err := im.hasIntegers(o, x, result, state, cell); err != nil {
+		return err
+	}
+	l := exactGates{o: o, name: im.Name(im.hint(o)), inputs: inputs, outputs: own.shape[1], in: x.v.Type.Quant, state: q,
+		made: im.tensors[o.own[lstmOwn-1]].quant()}
+	if l.made.Scale == 0 {
+		return errors.New("has no scale of its hidden state before the projection")
+	}
+	for _, k := range onnxOrder {
+		if err := im.exactGate(&l, k); err != nil {
+			return err
+		}
+	}
+	attrs, err := l.cell(cell.quant().Scale)
+	if err != nil {
+		return err
+	}
+	l.factors = append(l.factors, float64(float32(1./(1<<15)/l.made.Scale*(1./(1<<15)))))
+	projection, err := im.exactProjection(&l)
+	if err != nil {
+		return err
+	}
+	v, err := im.exactInputs(&l, x, steps)
+	if err != nil {
+		return err
+	}
+	mul, shift, err := factorsOf(l.factors)
+	if err != nil {
+		return err
+	}
+	ints := func(part string, e ir.Kind, data []int64, shape ...int) *ir.Const {
+		return im.Ints(l.name+part, e, ir.Shape(shape), data)
+	}
+	attrs = append(append(attrs, projection...),
+		ir.AttrHidden.Is(ints(".hidden", ir.I8, l.hidden, len(l.input)*l.cells, l.outputs)), ir.AttrBias.Is(ints(".bias", ir.I32, l.biases, len(l.biases))),
+		ir.AttrMul.Is(ints(".mul", ir.I32, mul, len(mul))), ir.AttrShift.Is(ints(".shift", ir.I32, shift, len(shift))))
+	y, err := im.AddOf(ir.Recurrent, l.name, []*ir.Value{v}, ir.Type{Elem: ir.Of(ir.I8), Quant: q}, attrs...)
+	if err != nil {
+		return err
+	}
+	if _, err := geometry.LSTMIntsOf(y.Def); err != nil {
+		return fmt.Errorf("%v: -exact=false quantizes the model anew", err)
+	}
+	shape := slices.Clone(x.shape)
+	shape[len(shape)-1] = l.outputs
+	return im.give(o, &operand{v: y, image: true, shape: shape})
+}
+
+// hasIntegers refuses an LSTM whose integers no operation has.
+func (im *importer) hasIntegers(o *operator, x *operand, result, state, cell *tensor) error {
+	switch {
 	case x.v.Type.IsWide() || result.typ != int8Type:
 		return errors.New("of int16 values: -exact=false quantizes the model anew")
 	case result.unsigned:
@@ -88,7 +139,7 @@ func (im *importer) exactLSTM(o *operator, x *operand, steps, inputs int) error 
 		return errors.New("of the form whose gates have 8 bits: -exact=false quantizes the model anew")
 	case o.options.byte(0, 0) != actTanh:
 		return fmt.Errorf("of integers with the fused activation %d: their activation is tanh", o.options.byte(0, 0))
-	case state.typ != int8Type || state.quant() != q:
+	case state.typ != int8Type || state.quant() != result.quant():
 		return errors.New("has a hidden state of another scale than its result")
 	}
 	for k := range 3 {
@@ -96,81 +147,7 @@ func (im *importer) exactLSTM(o *operator, x *operand, steps, inputs int) error 
 			return errors.New("with peepholes, which no operation of integers here has: -exact=false quantizes the model anew")
 		}
 	}
-	places := math.Round(math.Log2(cell.quant().Scale))
-	bits := 15 + int(places)
-	if math.Abs(math.Log2(cell.quant().Scale)-places) >= 1e-3 || bits < 0 || bits > ir.MostCellBits {
-		return fmt.Errorf("has a cell of the scale %v, which is none of 2^-15 to 2^%d", cell.quant().Scale, ir.MostCellBits-15)
-	}
-	made := im.tensors[o.own[lstmOwn-1]]
-	if made.quant().Scale == 0 {
-		return errors.New("has no scale of its hidden state before the projection")
-	}
-	name := im.Name(im.hint(o))
-	l := exactGates{o: o, name: name, inputs: inputs, in: x.v.Type.Quant, state: q}
-	outputs := own.shape[1]
-	for _, k := range onnxOrder {
-		if err := im.exactGate(&l, k, outputs); err != nil {
-			return err
-		}
-	}
-	attrs := []ir.Attr{ir.AttrCell.Is(ir.CellLSTM8)}
-	if len(l.input) == 3 {
-		attrs = []ir.Attr{ir.AttrCell.Is(ir.CellCIFG8)}
-	}
-	if bits > 0 {
-		attrs = append(attrs, ir.AttrCellBits.Is(bits))
-	}
-	if c := clipped(o.options.float(1, 0), cell.quant().Scale, math.MaxInt16); c > 0 {
-		attrs = append(attrs, ir.AttrCellClip.Is(c))
-	}
-	factors := append(slices.Clone(l.factors), float64(float32(1./(1<<15)/made.quant().Scale*(1./(1<<15)))))
-	projection, err := im.exactMatrix(o, lstmProjection, l.cells)
-	switch {
-	case err != nil:
-		return err
-	case projection == nil && made.quant().Zero != q.Zero:
-		return errors.New("has a result with another zero point than a gate times its cell")
-	case projection != nil:
-		// Its zero point is that of the file with the other sign: so the kernel has it.
-		zero := -made.quant().Zero
-		b, err := im.biases(o, lstmProjection+1, projection, zero)
-		if err != nil {
-			return err
-		}
-		if zero != int(int8(zero)) {
-			return fmt.Errorf("has the zero point %d before its projection", made.quant().Zero)
-		}
-		if zero != 0 {
-			attrs = append(attrs, ir.AttrHiddenZero.Is(zero))
-		}
-		if c := clipped(o.options.float(2, 0), q.Scale, math.MaxInt8); c > 0 {
-			attrs = append(attrs, ir.AttrLo.Is(-c), ir.AttrHi.Is(c))
-		}
-		attrs = append(attrs, ir.AttrProject.Is(im.Ints(name+".project", ir.I8, ir.Shape{projection.rows, l.cells}, projection.data)))
-		l.biases = append(l.biases, b...)
-		factors = append(factors, float64(projection.scale*float32(made.quant().Scale)/float32(q.Scale)))
-	}
-	v, err := im.exactInputs(&l, x, steps)
-	if err != nil {
-		return err
-	}
-	mul, shift, err := factorsOf(factors)
-	if err != nil {
-		return err
-	}
-	each := ir.Shape{len(factors)}
-	attrs = append(attrs, ir.AttrHidden.Is(im.Ints(name+".hidden", ir.I8, ir.Shape{len(l.input) * l.cells, outputs}, l.hidden)), ir.AttrBias.Is(im.Ints(name+".bias", ir.I32, ir.Shape{len(l.biases)}, l.biases)),
-		ir.AttrMul.Is(im.Ints(name+".mul", ir.I32, each, mul)), ir.AttrShift.Is(im.Ints(name+".shift", ir.I32, each, shift)))
-	y, err := im.AddOf(ir.Recurrent, name, []*ir.Value{v}, ir.Type{Elem: ir.Of(ir.I8), Quant: q}, attrs...)
-	if err != nil {
-		return err
-	}
-	if _, err := geometry.LSTMIntsOf(y.Def); err != nil {
-		return fmt.Errorf("%v: -exact=false quantizes the model anew", err)
-	}
-	shape := slices.Clone(x.shape)
-	shape[len(shape)-1] = outputs
-	return im.give(o, &operand{v: y, image: true, shape: shape})
+	return nil
 }
 
 // lstmStates are the tensors of the hidden state and of the cell.
@@ -190,7 +167,9 @@ type exactGates struct {
 	o             *operator
 	name          string
 	inputs, cells int
+	outputs       int
 	in, state     ir.Quant
+	made          ir.Quant      // of an output gate times a tanh
 	input         []*gateWeight // of each gate, which the input is multiplied by
 	hidden        []int64
 	biases        []int64 // of the sums of hidden
@@ -199,12 +178,12 @@ type exactGates struct {
 }
 
 // exactGate adds a gate of the file; an input gate may be absent.
-func (im *importer) exactGate(l *exactGates, k, outputs int) error {
+func (im *importer) exactGate(l *exactGates, k int) error {
 	w, err := im.exactMatrix(l.o, lstmWeights+k, l.inputs)
 	if err != nil {
 		return err
 	}
-	r, err := im.exactMatrix(l.o, lstmRecurrent+k, outputs)
+	r, err := im.exactMatrix(l.o, lstmRecurrent+k, l.outputs)
 	switch {
 	case err != nil:
 		return err
@@ -228,6 +207,58 @@ func (im *importer) exactGate(l *exactGates, k, outputs int) error {
 	l.hidden, l.biases = append(l.hidden, r.data...), append(l.biases, b...)
 	l.factors = append(l.factors, float64(r.scale*float32(l.state.Scale)/gateScale))
 	return nil
+}
+
+// cell is the attributes of a cell of a scale.
+func (l *exactGates) cell(scale float64) ([]ir.Attr, error) {
+	places := math.Round(math.Log2(scale))
+	bits := 15 + int(places)
+	if math.Abs(math.Log2(scale)-places) >= 1e-3 || bits < 0 || bits > ir.MostCellBits {
+		return nil, fmt.Errorf("has a cell of the scale %v, which is none of 2^-15 to 2^%d", scale, ir.MostCellBits-15)
+	}
+	attrs := []ir.Attr{ir.AttrCell.Is(ir.CellLSTM8)}
+	if len(l.input) == 3 {
+		attrs = []ir.Attr{ir.AttrCell.Is(ir.CellCIFG8)}
+	}
+	if bits > 0 {
+		attrs = append(attrs, ir.AttrCellBits.Is(bits))
+	}
+	if c := clipped(l.o.options.float(1, 0), scale, math.MaxInt16); c > 0 {
+		attrs = append(attrs, ir.AttrCellClip.Is(c))
+	}
+	return attrs, nil
+}
+
+// exactProjection adds the projection of the file, and gives its attributes; none where there is none.
+func (im *importer) exactProjection(l *exactGates) ([]ir.Attr, error) {
+	m, err := im.exactMatrix(l.o, lstmProjection, l.cells)
+	switch {
+	case err != nil:
+		return nil, err
+	case m == nil && l.made.Zero != l.state.Zero:
+		return nil, errors.New("has a result with another zero point than a gate times its cell")
+	case m == nil:
+		return nil, nil
+	}
+	// Its zero point is that of the file with the other sign: so the kernel has it.
+	zero := -l.made.Zero
+	b, err := im.biases(l.o, lstmProjection+1, m, zero)
+	if err != nil {
+		return nil, err
+	}
+	if zero != int(int8(zero)) {
+		return nil, fmt.Errorf("has the zero point %d before its projection", l.made.Zero)
+	}
+	var attrs []ir.Attr
+	if zero != 0 {
+		attrs = append(attrs, ir.AttrHiddenZero.Is(zero))
+	}
+	if c := clipped(l.o.options.float(2, 0), l.state.Scale, math.MaxInt8); c > 0 {
+		attrs = append(attrs, ir.AttrLo.Is(-c), ir.AttrHi.Is(c))
+	}
+	l.biases = append(l.biases, b...)
+	l.factors = append(l.factors, float64(m.scale*float32(l.made.Scale)/float32(l.state.Scale)))
+	return append(attrs, ir.AttrProject.Is(im.Ints(l.name+".project", ir.I8, ir.Shape{m.rows, l.cells}, m.data))), nil
 }
 
 // exactInputs is what the inputs give the gates in each step.
