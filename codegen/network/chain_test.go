@@ -234,10 +234,13 @@ network net(image: f32[3,16,16] in [0,1]) -> f32[4,8,8] {
 	return text, ir.Shape{3, 16, 16}, tensors
 }
 
-// TestChainsAreRead: the attributes of a chain are what restores its schedule; other ones are
-// refused, by the verifier or where the schedule is restored, with the node's position.
-func TestChainsAreRead(t *testing.T) {
-	m := striped(t)
+// misread is a change of a dump's text, and what is said of it.
+type misread struct{ old, new, want string }
+
+// assertRead asserts that a dump of m gives m again, and that each change of its text is refused, by the
+// verifier or where the schedule is restored.
+func assertRead(t *testing.T, m *ir.Module, changes []misread) {
+	t.Helper()
 	d, err := frontend.NewDump(m)
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -261,7 +264,18 @@ func TestChainsAreRead(t *testing.T) {
 	anew, err := frontend.NewDump(again)
 	require.NoError(t, err)
 	require.Equal(t, text, string(anew.Text))
-	for _, c := range []struct{ old, new, want string }{
+	for _, c := range changes {
+		require.Contains(t, text, c.old)
+		_, err := parse(strings.Replace(text, c.old, c.new, 1))
+		assert.ErrorContains(t, err, c.want, "%s becomes %s in\n%s", c.old, c.new, text)
+	}
+}
+
+// TestChainsAreRead: the attributes of a chain are what restores its schedule; other ones are
+// refused, by the verifier or where the schedule is restored, with the node's position.
+func TestChainsAreRead(t *testing.T) {
+	m := striped(t)
+	assertRead(t, m, []misread{
 		{"chain: [4,1]", "chain: [5,1]", "V11"},
 		{"chain: [4,1]", "chain: [3,1]", "V11"},
 		{"chain: [4,1]", "chain: [1,1]", "V11"},
@@ -272,11 +286,7 @@ func TestChainsAreRead(t *testing.T) {
 		{"buffer: ", "buffer: 1", "V10"},
 		{", buffer: 3", "", "V10"},
 		{"groups: 8,", "groups: 8, chain: [2,1],", "within another"},
-	} {
-		require.Contains(t, text, c.old)
-		_, err := parse(strings.Replace(text, c.old, c.new, 1))
-		assert.ErrorContains(t, err, c.want, "%s becomes %s in\n%s", c.old, c.new, text)
-	}
+	})
 	for _, n := range m.Ops { // as a pass with a mistake would leave them
 		for _, key := range []ir.Key[[]int]{ir.AttrKept, ir.AttrLoad} {
 			if !n.Has(key) {

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/codegen/network"
-	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/loop"
@@ -191,30 +189,7 @@ network net(image: f32[3,24,24] in [0,1]) -> f32[64] {
 // verifier or where the parts are restored, with the node's position.
 func TestPartsAreRead(t *testing.T) {
 	m := shared(t, 3)
-	d, err := frontend.NewDump(m)
-	require.NoError(t, err)
-	dir := t.TempDir()
-	var tensors bytes.Buffer
-	require.NoError(t, d.WriteTensors(&tensors))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, d.TensorsName), tensors.Bytes(), 0o644))
-	parse := func(text string) (*ir.Module, error) {
-		m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), []byte(text), frontend.Options{})
-		if err != nil {
-			return nil, err
-		}
-		if err := ir.Verify(m).Err(); err != nil {
-			return nil, err
-		}
-		_, err = network.Write(m, network.Interface{Prefix: "net"})
-		return m, err
-	}
-	text := string(d.Text)
-	again, err := parse(text)
-	require.NoError(t, err)
-	anew, err := frontend.NewDump(again)
-	require.NoError(t, err)
-	require.Equal(t, text, string(anew.Text))
-	for _, c := range []struct{ old, new, want string }{
+	assertRead(t, m, []misread{
 		{"parts: [3,8]", "parts: [4,8]", "V13"},
 		{"parts: [3,8]", "parts: [1,8]", "V13"},
 		{"parts: [3,8]", "parts: [2,8]", "no 2 parts of 8"},
@@ -227,11 +202,7 @@ func TestPartsAreRead(t *testing.T) {
 		{" threads 3", " threads 65", "from 2 to 64"},
 		{"parts: [3,8]", "parts: [3,8], lag: 0", "V13"},
 		{"parts: [3,8]", "parts: [3,8], chain: [2,1]", "V13"},
-	} {
-		require.Contains(t, text, c.old)
-		_, err := parse(strings.Replace(text, c.old, c.new, 1))
-		assert.ErrorContains(t, err, c.want, "%s becomes %s in\n%s", c.old, c.new, text)
-	}
+	})
 }
 
 // team runs a network with each part of a step in a thread of its own, or with no function of the caller

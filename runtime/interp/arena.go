@@ -2,6 +2,7 @@ package interp
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
@@ -61,90 +62,108 @@ func (a *Arena) Run(inputs [][]int8, arena []int8, after func(unit, stripe int))
 	if len(arena) != m.Arena.Bytes {
 		return nil, fmt.Errorf("interp: an arena of %d bytes, not of %d", len(arena), m.Arena.Bytes)
 	}
-	memory := map[*ir.Value][]int8{} // of what lies outside the arena, in the order of memory
+	r := arenaRun{arena: arena, outside: map[*ir.Value][]int8{}}
 	for i, v := range m.Inputs {
-		memory[v] = physical(v.Type, inputs[i])
+		r.outside[v] = physical(v.Type, inputs[i])
 	}
 	for _, v := range m.Outputs {
-		if memory[v] == nil {
-			memory[v] = make([]int8, v.Type.Slots())
-		}
-	}
-	bytes := func(r stripes.Ref, n int) []int8 {
-		if r.Value != nil {
-			return memory[r.Value][r.At : r.At+n]
-		}
-		return arena[r.At : r.At+n]
-	}
-	given := 0 // rows of an input by rows
-	ws := &workspace{}
-	run := func(step intRun, part *ir.Node, to stripes.Ref, from []stripes.Ref) {
-		var src [][]int8
-		for j, x := range part.Args {
-			src = append(src, logical(x.Type, bytes(from[j], x.Type.Slots())))
-		}
-		dst := make([]int8, part.Out.Type.Slots())
-		step(ws, 1, dst, src)
-		copy(bytes(to, len(dst)), physical(part.Out.Type, dst))
-		for j, s := range part.Args {
-			if j > 0 && part.Op.HasStates() {
-				copy(bytes(from[j], s.Type.Slots()), physical(s.Type, src[j]))
-			}
+		if r.outside[v] == nil {
+			r.outside[v] = make([]int8, v.Type.Slots())
 		}
 	}
 	for i, u := range a.units {
 		for s := range u.Steps {
-			switch {
-			case u.Chain == nil:
-				n := u.Nodes[0]
-				list := u.Parts
-				if list == nil {
-					list = []parts.Part{{Node: n, From: make([]int, len(n.Args))}}
-				}
-				for k := len(list) - 1; k >= 0; k-- { // any order serves
-					p := list[k]
-					var from []stripes.Ref
-					for j, x := range n.Args {
-						from = append(from, stripes.PlaceOf(x, p.From[j]))
-					}
-					run(a.steps[i][k], p.Node, stripes.PlaceOf(n.Out, p.To), from)
-				}
-			default:
-				for _, x := range u.Chain.Actions(s) {
-					switch x.Kind {
-					case stripes.Copy:
-						copy(bytes(x.To, x.Bytes), bytes(x.From[0], x.Bytes))
-					case stripes.Ask:
-						v, n := x.Buffer.Value, x.Buffer.RowBytes()
-						copy(bytes(x.To, x.Rows*n), memory[v][given*n:(given+x.Rows)*n])
-						given += x.Rows
-					case stripes.Fill:
-						to := bytes(x.To, x.Rows*x.Buffer.RowBytes())
-						for j := range to {
-							to[j] = x.Buffer.Fill[j%len(x.Buffer.Fill)]
-						}
-					case stripes.Run:
-						part := u.Chain.Part(x.Node)
-						for row := range x.Rows {
-							to, from := x.To, append([]stripes.Ref(nil), x.From...)
-							to.At += row * part.Out.RowBytes()
-							for j := range from {
-								from[j].At += row * x.Next[j]
-							}
-							run(a.steps[i][x.Node], part, to, from)
-						}
-					}
-				}
+			if u.Chain == nil {
+				r.operation(u, a.steps[i])
+			} else {
+				r.stripe(u.Chain, s, a.steps[i])
 			}
 			if after != nil {
 				after(i, s)
 			}
 		}
 	}
-	if v := m.ByRows(); v != nil && given != v.Type.Shape[1] {
-		return nil, fmt.Errorf("interp: %d rows of %s were asked for, not %d", given, v.Name, v.Type.Shape[1])
+	if v := m.ByRows(); v != nil && r.given != v.Type.Shape[1] {
+		return nil, fmt.Errorf("interp: %d rows of %s were asked for, not %d", r.given, v.Name, v.Type.Shape[1])
 	}
-	return logical(m.Outputs[0].Type, memory[m.Outputs[0]]), nil
+	return logical(m.Outputs[0].Type, r.outside[m.Outputs[0]]), nil
+}
+
+// arenaRun is a run of an Arena.
+type arenaRun struct {
+	arena   []int8
+	outside map[*ir.Value][]int8 // what lies outside the arena, in the order of memory
+	given   int                  // rows of an input by rows
+	ws      workspace
+}
+
+// bytes are so many from a place on.
+func (r *arenaRun) bytes(at stripes.Ref, n int) []int8 {
+	if at.Value != nil {
+		return r.outside[at.Value][at.At : at.At+n]
+	}
+	return r.arena[at.At : at.At+n]
+}
+
+// step computes a part of an operation, whose arguments and result lie at places.
+func (r *arenaRun) step(step intRun, part *ir.Node, to stripes.Ref, from []stripes.Ref) {
+	var src [][]int8
+	for j, x := range part.Args {
+		src = append(src, logical(x.Type, r.bytes(from[j], x.Type.Slots())))
+	}
+	dst := make([]int8, part.Out.Type.Slots())
+	step(&r.ws, 1, dst, src)
+	copy(r.bytes(to, len(dst)), physical(part.Out.Type, dst))
+	for j, s := range part.Args {
+		if j > 0 && part.Op.HasStates() {
+			copy(r.bytes(from[j], s.Type.Slots()), physical(s.Type, src[j]))
+		}
+	}
+}
+
+// operation computes a unit of one operation, the last of its parts first: any order serves.
+func (r *arenaRun) operation(u stripes.Unit, steps []intRun) {
+	n := u.Nodes[0]
+	list := u.Parts
+	if list == nil {
+		list = []parts.Part{{Node: n, From: make([]int, len(n.Args))}}
+	}
+	for k, p := range slices.Backward(list) {
+		var from []stripes.Ref
+		for j, x := range n.Args {
+			from = append(from, stripes.PlaceOf(x, p.From[j]))
+		}
+		r.step(steps[k], p.Node, stripes.PlaceOf(n.Out, p.To), from)
+	}
+}
+
+// stripe computes a stripe of a chain.
+func (r *arenaRun) stripe(chain *stripes.Chain, number int, steps []intRun) {
+	for _, x := range chain.Actions(number) {
+		switch x.Kind {
+		case stripes.Copy:
+			copy(r.bytes(x.To, x.Bytes), r.bytes(x.From[0], x.Bytes))
+		case stripes.Ask:
+			v, n := x.Buffer.Value, x.Buffer.RowBytes()
+			copy(r.bytes(x.To, x.Rows*n), r.outside[v][r.given*n:(r.given+x.Rows)*n])
+			r.given += x.Rows
+		case stripes.Fill:
+			to := r.bytes(x.To, x.Rows*x.Buffer.RowBytes())
+			for j := range to {
+				to[j] = x.Buffer.Fill[j%len(x.Buffer.Fill)]
+			}
+		case stripes.Run:
+			part := chain.Part(x.Node)
+			for row := range x.Rows {
+				to, from := x.To, slices.Clone(x.From)
+				to.At += row * part.Out.RowBytes()
+				for j := range from {
+					from[j].At += row * x.Next[j]
+				}
+				r.step(steps[x.Node], part, to, from)
+			}
+		}
+	}
 }
 
 // Units are what Run runs, in order.
