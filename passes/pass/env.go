@@ -153,6 +153,8 @@ type Env struct {
 	Checkpoint string
 	// Store keeps what a search measures, and shares it with others that search alike; nil for none.
 	Store cells.Store
+	// Rounder is what a search has rounded, of the package quant, which takes the choice from it; nil before a search.
+	Rounder any
 	// Tune is how the quantized network is tuned.
 	Tune Tune
 	// Float returns the calibrated network that the module was quantized from; nil where there

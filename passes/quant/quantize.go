@@ -23,14 +23,11 @@ func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	}
 	r := &Rounder{Module: m, bare: true}
 	if slices.ContainsFunc(formats, Format.needsData) {
-		samples, err := env.Samples()
-		if err != nil {
-			return err
-		}
-		if r, err = NewRounder(m, samples, env.Memory()); err != nil {
+		if r, err = RounderOf(m, env); err != nil {
 			return err
 		}
 	}
+	env.Rounder = nil // the module is one of integers then
 	rounded, err := r.Sequential(ctx, formats)
 	if err != nil {
 		return err

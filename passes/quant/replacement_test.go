@@ -29,3 +29,21 @@ func TestReplacementAsJSON(t *testing.T) {
 		assert.Error(t, json.Unmarshal([]byte(changed), &got), damage)
 	}
 }
+
+// TestRoundedAsJSON: the same for a layer as codes, with a codebook and without.
+func TestRoundedAsJSON(t *testing.T) {
+	r := Rounded{Codes: []byte{3, 255}, Scale: []float64{.5, 1e-300}, Bias: []float64{0, math.Copysign(0, -1)}, Weights: []float32{-.5, 1}}
+	for _, r.Book = range [][]int8{nil, {-128, 127}} {
+		text, err := json.Marshal(r)
+		require.NoError(t, err)
+		var got Rounded
+		require.NoError(t, json.Unmarshal(text, &got))
+		assert.Equal(t, r, got)
+		assert.True(t, math.Signbit(got.Bias[1]))
+		for _, damage := range [][2]string{{`"Codes":2`, `"Codes":-2`}, {`"Scale":2`, `"Scale":3`}, {`"Bias":2`, `"Bias":1`}, {`"Book":`, `"Book":4611686018427387904`}, {`"Weights":2`, `"Weights":1`}, {`"Packed"`, `"Other"`}} {
+			changed := strings.Replace(string(text), damage[0], damage[1], 1)
+			require.NotEqual(t, string(text), changed)
+			assert.Error(t, json.Unmarshal([]byte(changed), &got), damage)
+		}
+	}
+}

@@ -2,16 +2,25 @@ package quant
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/parallel"
+	"github.com/dnnc/dnnc/ir/version"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant/round"
+	"github.com/dnnc/dnnc/runtime/cells"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -66,6 +75,43 @@ type Rounder struct {
 	// memo has the layers rounded so far, by their format and those of all layers
 	// before them: networks that begin alike share the work.
 	memo map[string]*Rounded
+
+	store cells.Store // of whole networks' rounded layers, too, for other processes; may be nil
+	id    string      // of all that they depend on
+}
+
+// RounderOf is the rounder of a module: the one of the run, if it has come to one on these images.
+func RounderOf(m *ir.Module, env *pass.Env) (*Rounder, error) {
+	samples, err := env.Samples()
+	if err != nil {
+		return nil, err
+	}
+	old, ok := env.Rounder.(*Rounder)
+	if ok && old.Module == m && old.memory == env.Memory() && old.store == env.Store && slices.Equal(old.Samples.X, samples.X) {
+		return old, nil
+	}
+	r, err := NewRounder(m, samples, env.Memory())
+	if err != nil {
+		return nil, err
+	}
+	if r.store = env.Store; r.store != nil {
+		h := sha256.New()
+		if err := errors.Join(Identify(h, m), binary.Write(h, binary.LittleEndian, samples.X)); err != nil {
+			return nil, err
+		}
+		r.id = hex.EncodeToString(h.Sum(nil))
+	}
+	env.Rounder = r
+	return r, nil
+}
+
+// Identify writes what a float network computes, whatever it is for.
+func Identify(w io.Writer, m *ir.Module) error {
+	bare := *m
+	bare.Within = 0                                                    // which is of the target
+	bare.Tensors, bare.Calib, bare.Test, bare.Tasks = nil, "", "", nil // where things lie, and how they are judged
+	fmt.Fprintln(w, &bare)
+	return m.WriteReals(w, true)
 }
 
 // NewRounder compiles m for rounding. The values before layers in the float network, on all samples,
@@ -454,7 +500,8 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 	for i, n := range layers {
 		var err error
 		if out[i] = r.memo[keys[i]]; out[i] == nil {
-			if out[i], err = r.next(ctx, n, formats[i], exact, rounded); err != nil {
+			out[i], err = r.shared(ctx, n, formats[i], keys[i], func() (*Rounded, error) { return r.next(ctx, n, formats[i], exact, rounded) })
+			if err != nil {
 				return nil, err
 			}
 			if r.memo != nil {
@@ -470,6 +517,33 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 		}
 	}
 	return out, nil
+}
+
+// packing is how often the weights of a layer are in memory while it goes to a store or comes from one.
+const packing = 4
+
+// shared is a layer as the store has it, after layers of the formats in key, or else as compute makes it. Layers without
+// data are made faster than stored, and of one that memory has for rounding alone every process makes its own.
+func (r *Rounder) shared(ctx context.Context, n *ir.Node, f Format, key string, compute func() (*Rounded, error)) (*Rounded, error) {
+	shape := n.Const(ir.AttrWeight).Type.Shape
+	if r.store == nil || !f.needsData() || r.memory > 0 && packing*4*shape.Size() > r.memory/4 {
+		return compute()
+	}
+	cols := shape.Size() / shape[0]
+	fits := func(x Rounded) bool {
+		return len(x.Weights) == shape.Size() && len(x.Codes) == shape[0]*((cols+f.group()-1)/f.group()) && len(x.Scale) == shape[0] && len(x.Bias) == shape[0] && len(x.Book) == ir.BookBytes(f.Elem)
+	}
+	x, err := cells.Answer(ctx, r.store, cells.KeyOf(version.Compiler, runtime.GOARCH, r.id, "rounded", key), fits, func() (Rounded, error) {
+		x, err := compute()
+		if err != nil {
+			return Rounded{}, err
+		}
+		plain := *x
+		plain.Elem = ir.Elem{} // which the question has
+		return plain, nil
+	})
+	x.Elem = f.Elem
+	return &x, err
 }
 
 // next rounds layer n after the rounded layers of a walk.

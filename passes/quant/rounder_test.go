@@ -14,6 +14,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant/round"
+	"github.com/dnnc/dnnc/runtime/cells"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
@@ -131,6 +132,80 @@ func TestRoundedNetworksShareWork(t *testing.T) {
 	assert.NotEqual(t, first[1], second[1])
 	assert.NotEqual(t, first[2].Bias, second[2].Bias, "it reads another layer's results")
 	assert.Equal(t, second, sequence(t, rounder(t, m, s, 1<<30), other), "whatever was rounded before")
+}
+
+// TestRoundedOnce: what a search has rounded is not rounded again when the module becomes one of integers, and what another
+// process has rounded comes from the store. A layer that a store has damaged is rounded anew.
+func TestRoundedOnce(t *testing.T) {
+	for name, formats := range formatsOf {
+		store, err := cells.Open(t.TempDir())
+		require.NoError(t, err)
+		m, s := network(t, 1, 1, 10)
+		environment := func() (*pass.Env, *puts) {
+			count := &puts{Store: store}
+			return &pass.Env{Store: count, Calibration: func() (data.Batch, error) { return s, nil }}, count
+		}
+		rounderOf := func(m *ir.Module, env *pass.Env) *Rounder {
+			r, err := RounderOf(m, env)
+			require.NoError(t, err)
+			return r
+		}
+		onData := 0
+		for _, f := range formats {
+			if f.needsData() {
+				onData++
+			}
+		}
+		env, count := environment()
+		r := rounderOf(m, env)
+		first := sequence(t, r, formats)
+		assert.Equal(t, first, sequence(t, rounder(t, m, s, 1<<30), formats), name)
+		assert.Equal(t, onData, count.n, name)
+		assert.Same(t, r, rounderOf(m, env))
+		assert.NotSame(t, r, rounderOf(m.Clone(), env))
+
+		env, count = environment()
+		assert.Equal(t, first, sequence(t, rounderOf(m, env), formats), name)
+		assert.Zero(t, count.n, "%s: of another process", name)
+
+		other, _ := network(t, 1, 2, 10)
+		sequence(t, rounderOf(other, env), formats)
+		assert.Equal(t, onData, count.n, "%s: of other weights", name)
+
+		count.damaged, count.n = true, 0
+		assert.Equal(t, first, sequence(t, rounderOf(m.Clone(), env), formats), name)
+		assert.Equal(t, onData, count.n, "%s: damaged", name)
+
+		alone := &pass.Env{Calibration: env.Calibration}
+		r = rounderOf(m, alone)
+		sequence(t, r, formats)
+		r.exact = nil // without which nothing is rounded
+		for i, n := range m.Layers() {
+			n.Put(ir.AttrBits.Is(formats[i].Elem), ir.AttrRounding.Is(formats[i].Rounding), ir.AttrSparsity.Is([]float64{formats[i].Sparsity}))
+		}
+		require.NoError(t, Quantize(context.Background(), m, alone))
+		assert.Nil(t, alone.Rounder, "the module is another one")
+	}
+}
+
+// puts counts the answers that a store is given, and may damage those that it gives.
+type puts struct {
+	cells.Store
+	n       int
+	damaged bool
+}
+
+func (p *puts) Put(k cells.Key, answer []byte) error {
+	p.n++
+	return p.Store.Put(k, answer)
+}
+
+func (p *puts) Get(k cells.Key) ([]byte, bool, error) {
+	answer, ok, err := p.Store.Get(k)
+	if ok && p.damaged {
+		answer[len(answer)/2] ^= 1
+	}
+	return answer, ok, err
 }
 
 // meansOf the results of the last layer, of a network whose layers are rounded, or of the

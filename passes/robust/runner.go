@@ -96,10 +96,6 @@ type panel struct {
 
 // newRunner prepares to measure a calibrated module.
 func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
-	samples, err := env.Samples()
-	if err != nil {
-		return nil, err
-	}
 	judge, err := env.Judge()
 	if err != nil {
 		return nil, err
@@ -108,7 +104,7 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	rounder, err := quant.NewRounder(m, samples, env.Memory())
+	rounder, err := quant.RounderOf(m, env)
 	if err != nil {
 		return nil, err
 	}
@@ -615,9 +611,5 @@ func (r *runner) identify(w io.Writer, on images) error {
 		}
 	}
 	fmt.Fprintln(w, r.task.Asked())
-	m := *r.m
-	m.Within = 0                                           // which is of the target
-	m.Tensors, m.Calib, m.Test, m.Tasks = nil, "", "", nil // where things lie, and what is printed above
-	fmt.Fprintln(w, &m)
-	return r.m.WriteReals(w, true)
+	return quant.Identify(w, r.m)
 }
