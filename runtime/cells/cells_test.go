@@ -250,3 +250,21 @@ func TestLinks(t *testing.T) {
 		assert.Contains(t, string(mark), "Answers of dnnc")
 	}
 }
+
+// BenchmarkCell is what an answer costs beside its computation, in a folder: looked for, claimed, kept, and taken by
+// another process.
+func BenchmarkCell(b *testing.B) {
+	dir := b.TempDir()
+	one, err := Open(dir)
+	require.NoError(b, err)
+	other, err := Open(dir)
+	require.NoError(b, err)
+	compute := func() (string, error) { return "of about the length that the answer of a search has", nil }
+	for i := 0; b.Loop(); i++ {
+		for _, s := range []Store{one, other} {
+			_, ok, err := Try(s, KeyOf(i), Any[string], compute)
+			require.NoError(b, err)
+			require.True(b, ok)
+		}
+	}
+}

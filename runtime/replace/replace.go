@@ -39,9 +39,10 @@ type Staged struct {
 }
 
 // In replaces a file in a folder that others may write, too: neither the file nor a folder of its path is
-// reached by a link that leaves the root, and a link in the file's place is replaced itself.
+// reached by a link that leaves the root, and a link in the file's place is replaced itself. It does not wait for the disk,
+// which takes longer than all else: a machine that loses power may have the file in part, and readers must notice.
 func In(root *os.Root, name string, write func(w io.Writer) error) error {
-	s, err := stage(root, name, write, nil)
+	s, err := stage(root, name, write, nil, false)
 	if err != nil {
 		return err
 	}
@@ -88,11 +89,11 @@ func Stage(path string, write func(w io.Writer) error) (*Staged, error) {
 	if err != nil {
 		old = nil // a new one has what the umask leaves
 	}
-	return stage(machine{}, path, write, old)
+	return stage(machine{}, path, write, old, true)
 }
 
-// stage writes a temporary file beside a path, with the mode of an old one.
-func stage(in files, path string, write func(w io.Writer) error, old fs.FileInfo) (*Staged, error) {
+// stage writes a temporary file beside a path, with the mode of an old one; lasts is whether it is on the disk then.
+func stage(in files, path string, write func(w io.Writer) error, old fs.FileInfo, lasts bool) (*Staged, error) {
 	f, name, err := create(in, filepath.Dir(path))
 	if err != nil {
 		return nil, err
@@ -102,7 +103,9 @@ func stage(in files, path string, write func(w io.Writer) error, old fs.FileInfo
 	if old != nil {
 		err = errors.Join(err, reason(f.Chmod(old.Mode().Perm())))
 	}
-	err = errors.Join(err, reason(f.Sync()))
+	if lasts {
+		err = errors.Join(err, reason(f.Sync()))
+	}
 	if !renamesOpen {
 		err = errors.Join(err, reason(f.Close()))
 	}

@@ -30,12 +30,12 @@ import (
 )
 
 // serve runs a server for the time of a test.
-func serve(t *testing.T, s Serving) (url string) {
+func serve(t testing.TB, s Serving) (url string) {
 	s.Listen, s.Dir = "127.0.0.1:0", t.TempDir()
 	return serveIn(t, s)
 }
 
-func serveIn(t *testing.T, s Serving) (url string) {
+func serveIn(t testing.TB, s Serving) (url string) {
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
@@ -53,7 +53,7 @@ func serveIn(t *testing.T, s Serving) (url string) {
 
 func silent(string, ...any) {}
 
-func connect(t *testing.T, url string) *Cluster {
+func connect(t testing.TB, url string) *Cluster {
 	x, err := Connect(context.Background(), Config{URL: url})
 	require.NoError(t, err)
 	t.Cleanup(x.Close)
@@ -448,4 +448,19 @@ func TestJobs(t *testing.T) {
 	stop()
 	require.NoError(t, <-worked)
 	assert.Empty(t, began)
+}
+
+// BenchmarkCell is what an answer costs beside its computation, over a server on this machine: looked for, claimed, kept, and
+// taken by another process.
+func BenchmarkCell(b *testing.B) {
+	url := serve(b, Serving{})
+	stores := []cells.Store{connect(b, url).Store(context.Background(), silent), connect(b, url).Store(context.Background(), silent)}
+	compute := func() (string, error) { return "of about the length that the answer of a search has", nil }
+	for i := 0; b.Loop(); i++ {
+		for _, s := range stores {
+			_, ok, err := cells.Try(s, cells.KeyOf(i), cells.Any[string], compute)
+			require.NoError(b, err)
+			require.True(b, ok)
+		}
+	}
 }

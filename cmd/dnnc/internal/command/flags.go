@@ -162,9 +162,14 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("ram", "upper bound on the arena in bytes, as `24KiB`, checked when kernels are selected; free: none, where -O robust keeps to int8's if kernels can", ram(&o.Budget))
 	fs.Func("mem", "upper bound on memory beyond the files that are read in place, as `4GiB`, its default; what does not fit is computed again, or refused with the bytes that it takes", size(&o.Memory))
 	fs.StringVar(&o.Checkpoint, "checkpoint", "", "keep what a search measures in this `file`, and go on from it")
-	fs.StringVar(&o.Sharing.Store, "store", "", "keep all that a search measures in this `folder`, and take from it what any search has measured; others that search at the same time share it")
+	storing(fs, o)
 	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
 	fs.Var(duration{&o.Time}, "time", "of -search qstar, which goes on for this `time`: 10s; Ctrl-C ends it, too, and ships the best so far")
+}
+
+// storing is of what is measured.
+func storing(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Sharing.Store, "store", "", "keep all that a search measures in this `folder`, and take from it what any search has measured; others that search at the same time share it")
 }
 
 // rechecking is of answers that others have computed.

@@ -9,9 +9,11 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dnnc/dnnc"
@@ -185,6 +187,8 @@ func offline(err error) error {
 
 // workFor takes part in the searches of a cluster until it is interrupted.
 func workFor(ctx context.Context, o Options, out io.Writer) error {
+	ctx, stop := service(ctx)
+	defer stop()
 	x, err := cluster.Connect(ctx, o.Sharing.Cluster)
 	if err != nil {
 		return offline(err)
@@ -192,12 +196,21 @@ func workFor(ctx context.Context, o Options, out io.Writer) error {
 	defer x.Close()
 	say := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
 	say("waits for searches at %s", cluster.Public(o.Sharing.Cluster.URL))
-	return x.Work(ctx, uint64((&pass.Env{MaxMemory: o.Memory}).Memory()), say, func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error {
+	err = x.Work(ctx, uint64((&pass.Env{MaxMemory: o.Memory}).Memory()), say, func(ctx context.Context, words json.RawMessage, blobs map[string][]byte) error {
 		s := &counted{Store: x.Store(ctx, say)}
 		err := take(ctx, words, blobs, s, o.Memory)
 		say("computed %d answers, took %d", s.computed.Load(), s.taken.Load())
 		return err
 	})
+	if err == nil {
+		say("the worker has stopped")
+	}
+	return err
+}
+
+// service is a context that ends as whoever runs services ends them: by SIGTERM. It is how they are meant to end.
+func service(ctx context.Context) (context.Context, func()) {
+	return signal.NotifyContext(ctx, syscall.SIGTERM)
 }
 
 // Serve runs a server for a cluster until it is interrupted.
@@ -215,11 +228,14 @@ func Serve(ctx context.Context, o Options, out io.Writer) error {
 			return diag.New(diag.Pos{File: o.Server.TokenFile}, diag.BadFile, "the token is empty")
 		}
 	}
+	ctx, stop := service(ctx)
+	defer stop()
 	err := cluster.Serve(ctx, s, func(url string) {
 		fmt.Fprintf(out, "serves at %s until it is interrupted; dnnc worker -cluster %s works for it\n", url, url)
 	})
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadValue, "dnnc cluster: %v", err)
 	}
+	fmt.Fprintln(out, "the server has stopped; its folder keeps what it has")
 	return nil
 }

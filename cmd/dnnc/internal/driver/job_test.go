@@ -122,11 +122,11 @@ func TestPackedImages(t *testing.T) {
 }
 
 // TestClusters: a build over a server that others run has the bytes of one alone, with workers and without, and a second one takes
-// its answers; workers wait for more.
+// its answers; workers wait for more. Servers and workers end well by what ends services, and by Ctrl-C.
 func TestClusters(t *testing.T) {
 	path := dnnctest.KindsFolder(t)
 	dir := path("")
-	start := func(words ...string) (first string, stop func()) {
+	start := func(words ...string) (first string, stop func(by syscall.Signal)) {
 		c := dnnctest.StandIn(t, dir, words...)
 		out, err := c.StdoutPipe()
 		require.NoError(t, err)
@@ -135,14 +135,15 @@ func TestClusters(t *testing.T) {
 		r := bufio.NewReader(out)
 		first, err = r.ReadString('\n')
 		require.NoError(t, err)
-		return first, func() {
-			_ = syscall.Kill(-c.Process.Pid, syscall.SIGINT)
-			_, _ = io.Copy(io.Discard, r)
+		return first, func(by syscall.Signal) {
+			_ = syscall.Kill(-c.Process.Pid, by)
+			said, _ := io.ReadAll(r)
 			assert.NoError(t, c.Wait())
+			assert.Contains(t, string(said), " has stopped", by)
 		}
 	}
 	first, stop := start("cluster", "-dir", "buckets", "-listen", "127.0.0.1:0")
-	defer stop()
+	defer stop(syscall.SIGTERM)
 	url := strings.Fields(first)[2]
 	require.True(t, strings.HasPrefix(url, "nats://127.0.0.1:"), first)
 	build := func(out string, args ...string) string {
@@ -153,7 +154,9 @@ func TestClusters(t *testing.T) {
 	alone := build("alone.dnn")
 	assert.Equal(t, alone, build("net.dnn", "-cluster", url), "without workers")
 	waits, end := start("worker", "-cluster", url)
-	defer end()
+	_, endOther := start("worker", "-cluster", url)
+	endOther(syscall.SIGINT)
+	defer end(syscall.SIGTERM)
 	assert.Equal(t, "waits for searches at "+url+"\n", waits)
 	assert.Equal(t, alone, build("net.dnn", "-cluster", url, "-cluster-name", "dnnc"), "with all answers")
 	assert.Equal(t, alone, build("net.dnn", "-cluster", url))

@@ -249,8 +249,8 @@ func (o *Options) values() (c dnnc.Config, err error) {
 		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, Judged: o.JudgedBy, Errors: o.Errors, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Tune: o.Tune, Fix: map[string]ir.Elem{},
 	}
-	if o.Sharing.Store != "" {
-		c.Store = &counted{Store: &folder{dir: o.Sharing.Store}, recheck: o.Sharing.Recheck}
+	if s := o.Sharing.Folder(); s != nil {
+		c.Store = &counted{Store: s, recheck: o.Sharing.Recheck}
 	}
 	if o.Sharing.Answers != nil {
 		c.Store = o.Sharing.Answers

@@ -31,6 +31,14 @@ type folder struct {
 	err    error
 }
 
+// Folder is the store of -store, nil of none.
+func (s Sharing) Folder() cells.Store {
+	if s.Store == "" {
+		return nil
+	}
+	return &folder{dir: s.Store}
+}
+
 func (f *folder) open() (*cells.Folder, error) {
 	f.once.Do(func() { f.opened, f.err = cells.Open(f.dir) })
 	return f.opened, f.named(f.err)

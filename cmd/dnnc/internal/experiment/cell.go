@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/version"
 	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/cells"
 	"github.com/dnnc/dnnc/runtime/input"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -274,15 +277,17 @@ func (s *scored) score() (*measure.Score, error) {
 	return out, nil
 }
 
-// store keeps the answers of cells in a folder, a file each, named by the hash of
-// its question.
+// store keeps the answers of cells: in a folder, a file each, named by the hash of
+// its question; without one in the store that searches have.
 type store struct {
-	folder string
-	newest time.Time // of the answers that were read or written
+	folder  string
+	answers cells.Store
+	newest  time.Time // of the answers that were read or written
 }
 
-// record is a file of the store.
+// record is a file of the folder, or an answer of the store.
 type record struct {
+	Day      string          `json:"day,omitempty"` // of an answer of the store, which dates no files
 	Question json.RawMessage `json:"question"`
 	Answer   json.RawMessage `json:"answer"`
 	Sum      string          `json:"sum,omitempty"` // of the answer; older stores have none
@@ -304,7 +309,10 @@ func keyOf(question any) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-func openStore(folder string) (*store, error) {
+func openStore(folder string, answers cells.Store) (*store, error) {
+	if folder == "" {
+		return &store{answers: answers}, nil
+	}
 	if err := os.MkdirAll(filepath.Join(folder, "tables"), 0o755); err != nil {
 		return nil, diag.New(diag.Pos{}, diag.BadOutput, "-results: %v", err)
 	}
@@ -315,11 +323,20 @@ func (s *store) path(kind, key string) string {
 	return filepath.Join(s.folder, kind+"-"+key[:24]+".json")
 }
 
-// read finds the answer to a question; a file that is damaged counts as none.
+// content is what is kept of a question.
+func (s *store) content(c *cell) ([]byte, bool) {
+	if s.folder == "" {
+		text, ok, err := s.answers.Get(c.shared())
+		return text, ok && err == nil
+	}
+	text, err := input.Read(s.path(c.kind, c.key), 1<<30)
+	return text, err == nil
+}
+
+// read finds the answer to a question; one that is damaged counts as none.
 func (s *store) read(c *cell) bool {
-	path := s.path(c.kind, c.key)
-	text, err := input.Read(path, 1<<30)
-	if err != nil {
+	text, ok := s.content(c)
+	if !ok {
 		return false
 	}
 	var r record
@@ -332,7 +349,12 @@ func (s *store) read(c *cell) bool {
 	if err != nil || !bytes.Equal(asked, r.Question) || r.Sum != "" && r.Sum != sumOf(r.Answer) || json.Unmarshal(r.Answer, c.answer) != nil {
 		return false
 	}
-	if info, err := os.Stat(path); err == nil {
+	if s.folder == "" {
+		day, err := time.Parse(time.DateOnly, r.Day)
+		s.dated(day)
+		return err == nil
+	}
+	if info, err := os.Stat(s.path(c.kind, c.key)); err == nil {
 		s.dated(info.ModTime())
 	}
 	return true
@@ -354,11 +376,18 @@ func (s *store) write(c *cell) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(record{question, answer, sumOf(answer)})
+	r, now := record{Question: question, Answer: answer, Sum: sumOf(answer)}, time.Now()
+	if s.folder == "" {
+		r.Day = now.UTC().Format(time.DateOnly)
+	}
+	text, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	s.dated(time.Now())
+	s.dated(now)
+	if s.folder == "" {
+		return s.answers.Put(c.shared(), text)
+	}
 	return driver.Replace(s.path(c.kind, c.key), append(text, '\n'))
 }
 
@@ -368,6 +397,11 @@ type cell struct {
 	question  any
 	answer    any // a pointer
 	done      bool
+}
+
+// shared is the key of a cell among the answers of searches.
+func (c *cell) shared() cells.Key {
+	return cells.KeyOf(version.Compiler, runtime.GOARCH, "experiment", c.kind, c.key)
 }
 
 func newCell(kind string, question, answer any) (*cell, error) {

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -110,6 +111,60 @@ func TestKilledRunGoesOn(t *testing.T) {
 	check(t, string(got), whole)
 }
 
+// TestStoreServesExperiments: a store keeps what -results keeps and what searches measure, and the page is the same; what one
+// experiment has measured another one does not measure again. A damaged store is measured anew.
+func TestStoreServesExperiments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole searches")
+	}
+	page := func(ctx context.Context, o driver.Options) string {
+		require.NoError(t, Run(ctx, o, io.Discard, io.Discard))
+		text, err := os.ReadFile(o.Output)
+		require.NoError(t, err)
+		return string(text)
+	}
+	spec := filepath.Join(t.TempDir(), "few.exp")
+	write := func(from, to string) {
+		text, err := os.ReadFile(filepath.Join("testdata", "small.exp"))
+		require.NoError(t, err)
+		root, err := filepath.Abs("../../../..")
+		require.NoError(t, err)
+		root, err = filepath.Rel(filepath.Dir(spec), root)
+		require.NoError(t, err)
+		few := strings.NewReplacer("../../../../..", root, from, to, "boundary: gaussian\n", "", "budgets: 0.5, 1.5", "budgets: 1.5", "efforts: 0.3\n", "", "ablation: objectives, ranges\n", "", "ablation-budgets: 1.5\n", "", "planes: 2\n", "", "plane-points: 6\n", "", "boundary-images: 12\n", "").Replace(string(text))
+		require.NoError(t, os.WriteFile(spec, []byte(few), 0o644))
+	}
+	write("seeds: 1, 2\n", "seeds: 1\n")
+	o := options(t)
+	o.Inputs = []string{spec}
+	want := page(context.Background(), o)
+
+	o.Results, o.Sharing.Store = "", filepath.Join(t.TempDir(), "store")
+	assert.Equal(t, want, page(context.Background(), o))
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	assert.Equal(t, want, page(done, o), "all of it is kept")
+	count := func() (n int) {
+		require.NoError(t, filepath.WalkDir(o.Sharing.Store, func(string, fs.DirEntry, error) error { n++; return nil }))
+		return n
+	}
+	all := count()
+	assert.Greater(t, all, 20, "measurements of searches, too")
+
+	o.Results = filepath.Join(t.TempDir(), "results") // beside a store: the outcomes in a folder
+	assert.Equal(t, want, page(context.Background(), o))
+	assert.Equal(t, all, count(), "nothing was measured that the store has")
+
+	o.Results = ""
+	require.NoError(t, filepath.WalkDir(o.Sharing.Store, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && d.Name() != "dnnc-store" {
+			err = os.Truncate(path, 20)
+		}
+		return err
+	}))
+	assert.Equal(t, want, page(context.Background(), o))
+}
+
 // cutter cancels a run once there are so many cells.
 type cutter struct {
 	cancel func()
@@ -176,7 +231,7 @@ func again(o driver.Options) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := openStore(o.Results)
+	st, err := openStore(o.Results, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -511,7 +566,7 @@ func TestBootstrap(t *testing.T) {
 }
 
 func TestStoreTakesNoOthersAnswer(t *testing.T) {
-	st, err := openStore(t.TempDir())
+	st, err := openStore(t.TempDir(), nil)
 	require.NoError(t, err)
 	c, err := newCell("plane", &plane{Points: 3}, &planed{Points: 3, Answers: []string{"x"}})
 	require.NoError(t, err)
@@ -522,7 +577,7 @@ func TestStoreTakesNoOthersAnswer(t *testing.T) {
 	assert.Equal(t, c.answer, same.answer)
 	past := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 	require.NoError(t, os.Chtimes(st.path("plane", c.key), past, past))
-	later, err := openStore(st.folder)
+	later, err := openStore(st.folder, nil)
 	require.NoError(t, err)
 	require.True(t, later.read(same))
 	assert.True(t, past.Equal(later.newest), "the day of the study, not of its report")

@@ -52,7 +52,7 @@ type material struct {
 func (x *Experiment) options() driver.Options {
 	o := driver.Defaults()
 	o.Input, o.Calib, o.Data, o.Target, o.AllowOutside, o.Sets = x.Network, x.Calibration, x.Test, x.Target, x.AllowOutside, x.Sets
-	o.Model = x.Model
+	o.Model, o.Sharing.Store = x.Model, x.Store
 	o.Level, o.StopAfter, o.TestImages, o.Task = string(pass.Robust), passes.Widened, x.TestImages, x.Task
 	return o
 }
@@ -308,7 +308,7 @@ func (l *lab) choose(ctx context.Context, q *choice, out *chosen) error {
 		return err
 	}
 	checkpoint := ""
-	if q.Method != "qstar" { // which must not find the table of another
+	if q.Method != "qstar" && l.store.folder != "" { // which must not find the table of another
 		table := *q
 		table.Method, table.Objective, table.Bits, table.Effort = "", "", 0, 0
 		key, err := keyOf(table)

@@ -274,8 +274,8 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 	if err := files.Check(); err != nil {
 		return err
 	}
-	folder := o.Results
-	if folder == "" {
+	folder, answers := o.Results, o.Sharing.Folder()
+	if folder == "" && answers == nil {
 		temporary, err := os.MkdirTemp("", "dnnc-results-")
 		if err != nil {
 			return diag.New(diag.Pos{}, diag.BadOutput, "-results: %v", err)
@@ -283,13 +283,13 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 		defer os.RemoveAll(temporary)
 		folder = temporary
 	}
-	st, err := openStore(folder)
+	st, err := openStore(folder, answers)
 	if err != nil {
 		return err
 	}
 	var studies []*study
 	for _, x := range list {
-		x.Task, x.Sets = o.Task, o.Sets
+		x.Task, x.Sets, x.Store = o.Task, o.Sets, o.Sharing.Store
 		mat, err := load(x)
 		if err != nil {
 			return err
@@ -309,8 +309,8 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 	}
 	w := newWork(studies, st, o, stderr)
 	if err := w.do(ctx); err != nil {
-		if o.Results == "" && errors.Is(err, context.Canceled) {
-			fmt.Fprintln(stderr, "dnnc: what was measured is lost: -results FOLDER keeps it, and the next run goes on from it")
+		if o.Results == "" && answers == nil && errors.Is(err, context.Canceled) {
+			fmt.Fprintln(stderr, "dnnc: what was measured is lost: -store FOLDER keeps it, and the next run goes on from it")
 		}
 		return err
 	}

@@ -22,6 +22,8 @@ import (
 type Experiment struct {
 	Path string // of the file; "" of one that was not read
 
+	Store string // folder of what searches measure, of the command line; "" of none
+
 	Name, Network     string // Network is a path, as are the two data sets
 	Calibration, Test string
 	Origin            string // where the data sets come from
