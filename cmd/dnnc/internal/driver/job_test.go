@@ -9,7 +9,10 @@ import (
 	"io"
 	"maps"
 	"math"
+	"math/rand/v2"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -170,6 +173,79 @@ func TestClusters(t *testing.T) {
 		assert.Contains(t, string(out), "in place of -store and -workers")
 	}
 	assert.NoFileExists(t, path("x.dnn"))
+}
+
+// TestKilledServer kills the server of a search at random moments and starts it again, or kills its build or a worker, too; what comes
+// out at the end is what one process alone makes.
+func TestKilledServer(t *testing.T) {
+	rounds := dnnctest.Repeats(0, 5)
+	if rounds == 0 {
+		t.Skip("a request to a server that is killed waits long")
+	}
+	path := dnnctest.KindsFolder(t)
+	dir := path("")
+	search := func(out string) []string {
+		return append(sharedSearch(out), "-images", "80", "-formats", "odd,vec,code")
+	}
+	from := time.Now()
+	out, err := dnnctest.StandIn(t, dir, search("alone.dnn")...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	usual := time.Since(from)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := l.Addr().String()
+	require.NoError(t, l.Close())
+	kill := func(c *exec.Cmd) {
+		if c.ProcessState != nil { // it has ended, and its number may be another one's
+			return
+		}
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+		_ = c.Wait()
+	}
+	start := func(words ...string) *exec.Cmd {
+		c := dnnctest.StandIn(t, dir, words...)
+		c.Stderr = &bytes.Buffer{}
+		require.NoError(t, c.Start())
+		t.Cleanup(func() { kill(c) })
+		return c
+	}
+	serve := func() *exec.Cmd {
+		c := start("cluster", "-dir", "buckets", "-listen", address)
+		require.Eventually(t, func() bool {
+			conn, err := net.Dial("tcp", address)
+			if err == nil {
+				conn.Close()
+			}
+			return err == nil
+		}, time.Minute, 5*time.Millisecond)
+		return c
+	}
+	flags := []string{"-cluster", "nats://" + address}
+	for i := range rounds {
+		require.NoError(t, os.RemoveAll(path("buckets")))
+		server := serve()
+		worker := start(append([]string{"worker"}, flags...)...)
+		build := start(append(search("killed.dnn"), flags...)...)
+		time.Sleep(time.Duration(rand.Int64N(int64(usual))))
+		kill(server)
+		time.Sleep(time.Duration(rand.Int64N(int64(usual / 2))))
+		server = serve()
+		switch i % 3 {
+		case 1:
+			kill(worker)
+		case 2:
+			kill(build)
+			build = start(append(search("killed.dnn"), flags...)...)
+		}
+		if err := build.Wait(); err != nil { // it found no server at first, and says so; later it goes on without one
+			require.Contains(t, build.Stderr.(*bytes.Buffer).String(), "no server answers there")
+			require.NoError(t, start(append(search("killed.dnn"), flags...)...).Wait())
+		}
+		got := dnnctest.Contents(t, dir, "alone.dnn", "killed.dnn")
+		assert.Equal(t, string(got["alone.dnn"]), string(got["killed.dnn"]))
+		kill(worker)
+		kill(server)
+	}
 }
 
 // TestForgedJobs: whatever a job says, a worker that takes it ends with an answer or an error.
