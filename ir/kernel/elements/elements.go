@@ -217,6 +217,14 @@ func tableElements(g *emit.Generator) error {
 	look := func(i loop.Expr) {
 		g.B.Store(g.To(), i, loop.At(table, loop.Sum(g.Element(0, i), loop.Int(128)), loop.I8))
 	}
+	if g.Long() {
+		// Vectors of RISC-V take the bytes themselves as places in a table, if none is negative.
+		g.Elements(func(i loop.Expr) {
+			place := loop.Op(loop.Xor, loop.At(g.Args[0], i, loop.I8), loop.Num(loop.I8, -128))
+			g.B.Store(g.Out, i, loop.At(table, loop.To(loop.ZExt, place, 32), loop.I8))
+		})
+		return nil
+	}
 	if g.Scalars() {
 		g.Elements(look)
 		return nil
