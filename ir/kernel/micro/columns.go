@@ -2,6 +2,7 @@ package micro
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
@@ -95,14 +96,36 @@ func (p Plan) linear(g *emit.Generator) error {
 		return nil
 	}
 	sum := k.begin()
-	c := &columnWriter{micro: k, at: loop.Int(0), base: loop.Int(0), scratch: g.Scratch, taps: k.k, sum: sum}
-	c.copy(g.Args[0], loop.Int(0), loop.Int(1))
+	for at, piece := range k.pieces(sum) {
+		c := &columnWriter{micro: k, at: loop.Int(at), base: loop.Int(0), scratch: g.Scratch, taps: piece, sum: sum}
+		c.copy(g.Args[0], loop.Int(at), loop.Int(1))
+	}
 	ints := []loop.Expr{loop.Int(0), loop.Int(0), loop.Int(0)}
 	if sum != nil {
 		ints = append(ints, k.total(sum))
 	}
 	g.B.Call(tile, ints, []loop.Arg{{Region: g.Scratch}, {Region: g.Out}})
 	return nil
+}
+
+// pieces divides the inputs of a linear layer where vectors hold them: as many as do, then as many as words hold, then
+// the rest. It gives where each piece begins.
+func (k *micro) pieces(sum *loop.Var) iter.Seq2[int, int] {
+	units := []int{16, 4, 1}
+	if c := (columnWriter{micro: k, taps: k.k, sum: sum}); !k.m.Code.walks() || c.strips() || c.scattered() || k.input() != loop.I8 {
+		units = []int{1}
+	}
+	return func(yield func(at, n int) bool) {
+		at := 0
+		for _, unit := range units {
+			if n := (k.k - at) / unit * unit; n > 0 {
+				if !yield(at, n) {
+					return
+				}
+				at += n
+			}
+		}
+	}
 }
 
 // padRow is the padding of each input channel, or nil where all have the zero
