@@ -20,6 +20,7 @@ type Requant struct {
 	doubles    bool  // all shifts are in 32..62, and twice a sum fits 32 bits: 32-bit steps (R8)
 	left       int   // bits by which sums are shifted left, so that all shifts are in 33..62
 	vectorLeft int64 // bits by which vectors shift sums left before the product
+	raised     bool  // sums are shifted left by vectorLeft bits as they come
 	// The constants are for vectors: a negative shift moves to the right, as in the vector
 	// instructions.
 	Vectors bool
@@ -192,6 +193,20 @@ const mostBeyond = 4*(17+32) - 9*17
 // multipliers, then shifts. With together, four channels are requantized as a vector if the
 // target can do so.
 func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Global, error) {
+	return newChannels(g, bias, together, 0)
+}
+
+// NewRaised is NewChannels of channels together whose kernel multiplies by decoded weights. raised is the bits by
+// which it has to shift them left, at most so many: those by which vectors would shift each sum.
+func NewRaised(g *Generator, bias []int64, most int) (q Requant, raised int, constants *loop.Global, err error) {
+	q, constants, err = newChannels(g, bias, true, int64(most))
+	if q.raised {
+		raised = int(q.vectorLeft)
+	}
+	return q, raised, constants, err
+}
+
+func newChannels(g *Generator, bias []int64, together bool, raise int64) (Requant, *loop.Global, error) {
 	q, err := readRequant(g, false)
 	if err != nil {
 		return q, nil, err
@@ -199,6 +214,13 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 	q.channels = len(bias)
 	if left, ok := q.vectorShifts(); ok && together && g.Lanes() {
 		q.Vectors, q.vectorLeft = true, left
+		// No sum is saturated then.
+		if q.raised = left > 0 && left <= raise && g.reachIsBelow(1<<(31-left)); q.raised {
+			bias = slices.Clone(bias)
+			for i := range bias {
+				bias[i] <<= left
+			}
+		}
 	}
 	if q.doubles = q.doubles && !q.Vectors; q.doubles {
 		q.lessOne()
@@ -401,7 +423,7 @@ func (q Channel) Rescaled(acc loop.Expr) loop.Expr {
 	switch q.g.rounding() {
 	case geometry.RoundHalfUp:
 		// floor(a*m / 2^31), and a floor of a floor, as below.
-		if q.vectorLeft > 0 {
+		if q.vectorLeft > 0 && !q.raised {
 			acc = loop.Instr("qshl", loop.Int(int(q.vectorLeft)), acc)
 		}
 		return loop.Instr("rshr", loop.Instr("qdmulh", acc, q.Mul), q.Shift)

@@ -305,6 +305,9 @@ func (s spec) constants(rng *rand.Rand, n *ir.Node, shape ir.Shape) {
 		if s.words {
 			spread /= 1 << 8
 		}
+		if s.large {
+			spread *= 8
+		}
 		m, r, err := geometry.MultiplierFor(spread / (most * 80 * math.Sqrt(float64(k))) * math.Exp(rng.NormFloat64()/2))
 		if err != nil {
 			panic(err)

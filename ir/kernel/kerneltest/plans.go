@@ -26,10 +26,10 @@ var update = flag.Bool("update", false, "write the goldens")
 // layer is the input's shape, the output channels and the
 // size of the window (without: a linear layer), then what is not the default:
 //
-//	8,6,6 16 3x3 pad=1,1,1,1 stride=2,2 dilation=1,2 groups=2 pool=2,2 zero=5 relu even tflite twice wide padvalue low unroll=1 result16 words
+//	8,6,6 16 3x3 pad=1,1,1,1 stride=2,2 dilation=1,2 groups=2 pool=2,2 zero=5 relu even tflite twice wide padvalue low large unroll=1 result16 words
 //
 // zero is the zero point of the input; wide: a bias of 64 bits; padvalue: pads with values
-// of its own; low: one weight of the least code; unroll: of small code; result16, words: the result or
+// of its own; low: one weight of the least code; large: factors of a half and more; unroll: of small code; result16, words: the result or
 // the argument has 16 bits.
 type Case [3]string
 
@@ -227,6 +227,8 @@ func (c Case) module(t *testing.T, format string) (m *ir.Module, macs int) {
 			s.padValue = true
 		case "low":
 			s.low = true
+		case "large":
+			s.large = true
 		default:
 			require.Fail(t, "no word of a case", w)
 		}
@@ -253,6 +255,7 @@ type spec struct {
 	relu                        bool
 	round                       string // a word of ir.AttrRound, where it is not half up
 	low                         bool   // the least code of 8 bits occurs
+	large                       bool   // factors are eight times as large
 	result                      bool   // the result is of 16 bits
 	words                       bool   // the argument is
 }

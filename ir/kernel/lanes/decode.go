@@ -1,6 +1,8 @@
 package lanes
 
 import (
+	"math"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
@@ -65,13 +67,30 @@ func decodeCycles(e ir.Elem, n int) float64 {
 	return emit.ByteCycles(n, len(e.Planes()))
 }
 
-// decode writes the weights of n codes to scratch: code q is 2q less the offset.
-func (l *layer) decode(e ir.Elem, planes []*loop.Global, n int) {
+// mostRaised is the most bits by which decoded weights may be shifted left: they stay bytes, and what sums of
+// their products stay halves.
+func (l *layer) mostRaised(e ir.Elem) (bits int) {
+	if !decodes(e) {
+		return 0
+	}
+	most := int64(math.MaxInt8)
+	if l.m != nil && l.m.runs {
+		most = mostOfRuns
+	}
+	for int64(e.MaxWeight())<<(bits+1) <= most {
+		bits++
+	}
+	return bits
+}
+
+// decode writes the weights of n codes to scratch: code q is 2q less the offset, shifted left by some bits.
+func (l *layer) decode(e ir.Elem, planes []*loop.Global, n, raised int) {
 	var list []emit.BytePlane
 	for i, p := range e.Planes() {
 		list = append(list, emit.BytePlane{Data: planes[i], Bits: p})
 	}
 	l.g.DecodeBytes(n, list, 0, func(q loop.Expr) loop.Expr {
-		return loop.Op(loop.Sub, loop.Op(loop.Shl, q, loop.Num(q.Type(), 1)), loop.Num(q.Type(), e.Offset()))
+		t := q.Type()
+		return loop.Op(loop.Sub, loop.Op(loop.Shl, q, loop.Num(t, int64(1+raised))), loop.Num(t, int64(e.Offset())<<raised))
 	})
 }

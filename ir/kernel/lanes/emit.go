@@ -69,7 +69,6 @@ func (l *layer) prepare(packed [][]byte) error {
 	weight := g.Node.Const(ir.AttrWeight).Type
 	l.data, l.base = planes[0], decodedBytes(kernel.Of(g.Node, g.Target))
 	if l.base > 0 {
-		l.decode(weight.Elem, planes, weight.Shape.Size())
 		l.data, l.apart = nil, weight.Elem.MaxWeight() > 127
 	} else {
 		l.doubled = weight.Elem.Kind == ir.Odd
@@ -91,8 +90,14 @@ func (l *layer) prepare(packed [][]byte) error {
 			folded[c] -= int64(g.Node.Args[0].Type.Quant.Zero) * int64(v)
 		}
 	}
-	l.rq, l.constants, err = emit.NewChannels(g, folded, true)
-	return err
+	raised := 0
+	if l.rq, raised, l.constants, err = emit.NewRaised(g, folded, l.mostRaised(weight.Elem)); err != nil {
+		return err
+	}
+	if l.base > 0 {
+		l.decode(weight.Elem, planes, weight.Shape.Size(), raised)
+	}
+	return nil
 }
 
 // direct computes pixels from inputs as they lie.

@@ -52,6 +52,7 @@ func TestPlans(t *testing.T) {
 		{"3,9,9 8 3x3 stride=2,2 pad=0,0,1,1", "i8", all},
 		{"17,5,5 23 3x3 pad=1,1,1,1 zero=5", "i8", all},
 		{"8,5,7 16 1x1 relu", "i8", all},
+		{"8,5,7 16 1x1 large", "odd1 odd2 odd4 odd6", all},
 		{"16,6,6 9 1x1 stride=2,2", "i8", all},
 		{"16,6,6 16 3x3 pad=1,1,1,1 groups=4 low", "i8", all},
 		{"6,6,6 10 3x3 groups=2 padvalue pad=2,1,0,1", "i8", all},

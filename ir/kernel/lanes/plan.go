@@ -87,7 +87,10 @@ func productsOf(l kernel.Layer) (list []*product) {
 
 // fewBits reports whether a half holds the products of all inputs of a load with weights of a format: each of
 // its lanes adds every second one.
-func fewBits(e ir.Elem) bool { return decodes(e) && 128*e.MaxWeight()*chunk/2 <= math.MaxInt16 }
+func fewBits(e ir.Elem) bool { return decodes(e) && e.MaxWeight() <= mostOfRuns }
+
+// mostOfRuns is the greatest weight of which a half holds such a sum.
+const mostOfRuns = math.MaxInt16 / (128 * chunk / 2)
 
 // lanesOf is the lanes of a vector of sums.
 const lanesOf = 4

@@ -38,6 +38,7 @@ func TestStripsPlans(t *testing.T) {
 		{"1,5,8 4 3x3 pad=1,1,1,1 padvalue", "i8", helium},
 		{"24,30,1 24 5x1 pad=2,0,2,0 groups=24", "i8", helium},
 		{"9,4,4 8 1x1 groups=1", "i8", helium},
+		{"16,6,6 16 3x3 pad=1,1,1,1 groups=16 large", "odd1 odd2 odd4 odd6", helium},
 		{"8,6,6 8 1x1", "i8", helium},
 		{"8,6,6 8 3x3 groups=8 wide", "i8", helium},
 		{"8,6,6 8 3x3 groups=8", "odd8 code4", helium},
