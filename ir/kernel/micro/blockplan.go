@@ -115,7 +115,7 @@ func (m *Product) planBlock(l kernel.Layer, pixels, channels, block int) (p Bloc
 		p.cycles = perBookWeight * float64(w.Size())
 	}
 	count := (w[0] + block - 1) / block
-	p.cycles += float64(l.Pixels()*count*block)*(m.cycles(coded, k, pixels, channels, l.Pixels())+kernel.PerOutput/2) + float64(count)*m.columnCycles(l)
+	p.cycles += float64(l.Pixels()*count*block)*(m.cycles(coded, k, pixels, channels, l.Pixels())+kernel.PerOutput/2) + float64(count)*m.columnCycles(l, pixels)
 	return p, true
 }
 

@@ -108,10 +108,10 @@ func (p Plan) linear(g *emit.Generator) error {
 	return nil
 }
 
-// pieces divides the inputs of a linear layer where vectors hold them: as many as do, then as many as words hold, then
-// the rest. It gives where each piece begins.
+// pieces divides the inputs of a linear layer where vectors hold them: as many as do, then the rest. It gives where
+// each piece begins.
 func (k *micro) pieces(sum *loop.Var) iter.Seq2[int, int] {
-	units := []int{16, 4, 1}
+	units := []int{16, 1}
 	if c := (columnWriter{micro: k, taps: k.k, sum: sum}); !k.m.Code.walks() || c.strips() || c.scattered() || k.input() != loop.I8 {
 		units = []int{1}
 	}
@@ -255,7 +255,7 @@ func (c *columnWriter) cursor() *loop.Cursor {
 // whole reports whether a tap is whole products of four inputs or more: then the
 // next one lies some bytes on, whatever its number.
 func (c *columnWriter) whole() bool {
-	return c.scattered() || c.strips() || c.taps%4 == 0 && (c.m.Planar || c.pixels == 1 || c.taps*c.m.Input/8%c.granule() == 0)
+	return c.scattered() || c.strips() || c.inPieces() || c.taps%4 == 0 && (c.m.Planar || c.pixels == 1 || c.taps*c.m.Input/8%c.granule() == 0)
 }
 
 // scattered reports whether inputs are written byte by byte: one of each pixel after the other, or as they lie,
@@ -304,6 +304,10 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 	}
 	if c.strips() {
 		c.strip(source, to, n)
+		return
+	}
+	if c.inPieces() {
+		c.copyPieces(source, to, n)
 		return
 	}
 	if c.raw() {
@@ -424,6 +428,83 @@ func (c *columnWriter) sixteens(source, to *loop.Cursor, n loop.Expr) {
 		b.Set(c.sum, loop.Sum(c.sum.Get(), c.m.Code.total(sums.Get()), shifted))
 	}
 }
+
+// mostInPieces is the inputs of a tap that are copied without a loop.
+const mostInPieces = 64
+
+// inPieces reports whether a tap is copied by vectors and parts of vectors: where a column lies in one piece.
+func (c *columnWriter) inPieces() bool {
+	return c.m.copiesPieces(c.taps, c.pixels) && !c.strips() && c.input() == loop.I8
+}
+
+// copiesPieces reports whether taps of some inputs are copied so to the columns of tiles of some pixels.
+func (m *Product) copiesPieces(inputs, pixels int) bool {
+	return m.Code.walks() && !m.Strips && (m.Planar || pixels == 1) && inputs%16 > 0 && inputs <= mostInPieces
+}
+
+// piecesOf calls do for the parts of a tap, each a vector or a number of bytes. Without a sum to be taken, the last
+// one may overlap the one before it.
+func (c *columnWriter) piecesOf(do func(at int, t loop.Type)) {
+	if c.sum == nil {
+		emit.Pieces(c.taps, do)
+		return
+	}
+	at := 0
+	for _, t := range []loop.Type{loop.I8.Vec(16), loop.I8.Vec(8), loop.I8.Vec(4), loop.I8} {
+		for ; c.taps-at >= t.Lanes; at += t.Lanes {
+			do(at, t)
+		}
+	}
+}
+
+// eachByte is a value in each byte of a type.
+func eachByte(t loop.Type, value int) loop.Expr {
+	x := int64(0)
+	for i := range t.Bits / 8 {
+		x |= int64(uint8(value)) << (8 * i)
+	}
+	return loop.Num(t, x<<(64-t.Bits)>>(64-t.Bits))
+}
+
+// copyPieces copies n taps of inputs by vectors and parts of vectors.
+func (c *columnWriter) copyPieces(source, to *loop.Cursor, n loop.Expr) {
+	b, shift := c.g.B, int(c.m.Code.shift())
+	var sums *loop.Var // of the inputs themselves
+	if c.sum != nil {
+		b.Set(c.sum, loop.Sum(c.sum.Get(), loop.Scaled(n, c.taps*shift)))
+		if c.taps >= lanesOfSums {
+			sums = b.Var("sums", loop.Num(loop.I32.Vec(lanesOfSums), 0))
+		}
+	}
+	b.For("tap", loop.Int(0), n, 1, func(loop.Expr) {
+		c.piecesOf(func(at int, t loop.Type) {
+			v := b.Let("v", loop.At(source, loop.Int(at), t))
+			switch {
+			case c.sum == nil:
+			case t.Lanes == 1:
+				b.Set(c.sum, loop.Sum(c.sum.Get(), loop.To(loop.SExt, v, 32)))
+			case t.Lanes == lanesOfSums:
+				b.Set(sums, loop.Sum(sums.Get(), loop.To(loop.SExt, v, 32)))
+			default:
+				for _, half := range emit.Split(loop.To(loop.SExt, v, 16), lanesOfSums) {
+					b.Set(sums, loop.Sum(sums.Get(), loop.To(loop.SExt, half, 32)))
+				}
+			}
+			if shift != 0 {
+				v = loop.Op(loop.Xor, v, eachByte(t, 128))
+			}
+			b.Store(to, loop.Int(at), v)
+		})
+		b.Advance(source, c.taps)
+		b.Advance(to, c.taps)
+	})
+	if sums != nil {
+		b.Set(c.sum, loop.Sum(c.sum.Get(), c.m.Code.total(sums.Get())))
+	}
+}
+
+// lanesOfSums is the lanes of a vector of sums of inputs.
+const lanesOfSums = 4
 
 // stripBytes is the bytes of a strip.
 const stripBytes = 16
@@ -548,6 +629,13 @@ func (c *columnWriter) fill(first, n loop.Expr) {
 	if c.strips() {
 		x := func(end int) loop.Expr { return stripLanes(int64(int8(zero+int(c.m.Code.shift()))), 0, end) }
 		c.eachStrip(n, c.taps, nil, to, func(at, _, end int) { b.Store(to, loop.Int(at), x(end)) })
+		return
+	}
+	if c.inPieces() {
+		b.For("tap", loop.Int(0), n, 1, func(loop.Expr) {
+			emit.Pieces(c.taps, func(at int, t loop.Type) { b.Store(to, loop.Int(at), eachByte(t, zero+int(c.m.Code.shift()))) })
+			b.Advance(to, c.taps)
+		})
 		return
 	}
 	if c.whole() {

@@ -7,6 +7,7 @@ import (
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/loop"
 )
 
 // rest is the instructions of one code of a row that no word holds; decode those
@@ -171,7 +172,7 @@ const (
 )
 
 // columnCycles are those of the columns of all pixels, and of what surrounds them.
-func (m *Product) columnCycles(l kernel.Layer) float64 {
+func (m *Product) columnCycles(l kernel.Layer, pixels int) float64 {
 	switch {
 	case m.reads(l.Node):
 		return 0
@@ -191,6 +192,8 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 	case l.Node.Op != ir.Conv2D || m.Feature == "" || taps%16 == 0 || m.Word < 16 && taps%4 == 0:
 	case m.inPairs():
 		input += perPairInput
+	case m.copiesPieces(taps, pixels):
+		input = perPiece*float64(pieces(taps))/float64(taps) + m.summedCycles(l)/float64(l.K())
 	case taps%4 > 0:
 		input += perAloneInput
 	default:
@@ -227,6 +230,41 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 	}
 	return float64(l.Pixels()*l.Groups())*(float64(l.K())*input+around) + kernel.PerPixel*float64(l.Pixels())
 }
+
+// besideCycles are those of the columns of a pixel that the tile and the product decide on, a share of each of its
+// outputs: inputs that are written one by one, where with a tile of one pixel vectors copy them, and their sums.
+func (m *Product) besideCycles(l kernel.Layer, pixels int) float64 {
+	taps, sum := l.K()/l.Taps(), 0.
+	switch {
+	case l.Node.Op != ir.Conv2D || !m.copiesPieces(taps, 1):
+		return 0
+	case m.copiesPieces(taps, pixels):
+		sum = m.summedCycles(l)
+	case taps%4 > 0:
+		sum = perAloneInput * float64(l.K())
+	}
+	return sum * float64(l.Groups()) / float64(l.Weight()[0])
+}
+
+// summedCycles are those of the sums of the inputs of a column, which vectors copy.
+func (m *Product) summedCycles(l kernel.Layer) float64 {
+	if !m.sums(l.Elem) {
+		return 0
+	}
+	return perSummedTap * float64(l.Taps())
+}
+
+// pieces is the vectors and parts of vectors of so many bytes.
+func pieces(bytes int) (n int) {
+	emit.Pieces(bytes, func(int, loop.Type) { n++ })
+	return n
+}
+
+// Instructions of a vector or a part of one that is copied to a column, and of the sum of the inputs of a tap.
+const (
+	perPiece     = 2.5
+	perSummedTap = 12.
+)
 
 // perTurnedInput is the instructions more of a byte that is written among those of other pixels, alone.
 const perTurnedInput = 5.

@@ -68,7 +68,7 @@ func plans(l kernel.Layer) iter.Seq2[Plan, float64] {
 		}
 		for _, m := range productsOf(l.Target) {
 			for _, tile := range m.tiles(l.Elem) {
-				if p, output, fits := m.plan(l, tile[0], tile[1]); fits && l.Fits(p.scratch) && !yield(p, output) {
+				if p, output, fits := m.plan(l, tile[0], tile[1]); fits && l.Fits(p.scratch) && !yield(p, output+m.besideCycles(l, tile[0])) {
 					return
 				}
 			}
@@ -146,7 +146,7 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	case !l.Target.Vectors(): // products of both kinds compete
 		output, finish = output+finish, 0
 	}
-	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + again*(m.columnCycles(l)+m.turnedCycles(l, pixels))}
+	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + again*(m.columnCycles(l, pixels)+m.turnedCycles(l, pixels))}
 	if !m.reads(l.Node) {
 		p.scratch = columnsBytes(m, k, pixels)
 	}
