@@ -278,7 +278,7 @@ func (m *Product) turnedCycles(l kernel.Layer, pixels int) float64 {
 }
 
 // Instructions of columns that strips are copied to, fitted to counts under the emulator: of a pixel, of a column, of a
-// run of inputs, of a row of the window beside a border of the image or of a tap of it alone, of a strip, of one that is
+// run of inputs, of a row of the window beside a border of the image or of a tap of it alone, of its sum, of a strip, of one that is
 // summed, of one that becomes unsigned, and of the one that ends a run.
 const (
 	perStripPixel     = 20.
@@ -286,6 +286,7 @@ const (
 	perStripRun       = 8.
 	perPaddedStripRow = 30.
 	perPaddedStripTap = 12.
+	perSummedStripTap = 3.
 	perStrip          = 2.5
 	perSummedStrip    = 1.
 	perShiftedStrip   = 1.
@@ -346,6 +347,8 @@ func (m *Product) stripCycles(l kernel.Layer) float64 {
 		return rows * (perPaddedStripRow + taps*(strips(in)+perStripRun/2))
 	case joined:
 		return rows * (perStripRun + strips(w.KW*in))
+	case w.PadT+w.PadL+w.PadB+w.PadR > 0 && m.sums(l.Elem): // of what is read, and of what is padded
+		return rows * taps * (perPaddedStripTap + perSummedStripTap + strips(in))
 	case w.PadT+w.PadL+w.PadB+w.PadR > 0:
 		return rows * taps * (perPaddedStripTap + strips(in))
 	}

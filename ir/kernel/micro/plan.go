@@ -48,7 +48,7 @@ const shortest = 4
 
 // plan is the cheapest product and tile of a layer: with its columns, where their estimates are fitted to counts.
 func plan(l kernel.Layer) (best Plan, ok bool) {
-	least, whole := 0., l.Target.ISA() == "thumb" && l.Target.Has("dsp") && !l.Target.Vectors() && l.K() >= shortest
+	least, whole := 0., l.Target.ISA() == "thumb" && l.Target.Has("dsp") && l.K() >= shortest
 	for p, cost := range plans(l) {
 		if whole {
 			cost = p.cycles
