@@ -152,6 +152,30 @@ func TestParts(t *testing.T) {
 	assert.NotZero(t, ops[ir.Linear])
 }
 
+// TestPartsOfPaddedMeans: a part of a pooling that sees no padding, which other parts see, takes the factor
+// of a whole window.
+func TestPartsOfPaddedMeans(t *testing.T) {
+	text := `tensors "net.safetensors"
+network net(image: f32[8,40,40] in [0,1]) -> f32[46,19,39] {
+  v1 = conv2d(image, filters: 46, kernel: 3, pad: 1)
+  v2 = avgpool2d(v1, kernel: [5,2], stride: [2,1], pad: [1,0,1,0])
+  return v2
+}
+`
+	raw, err := ir.FloatConst("", ir.Shape{46, 8, 3, 3}, slices.Repeat([]float32{.5, -1, .25}, 46*8*3)).Load()
+	require.NoError(t, err)
+	tensors := []weights.Tensor{{Name: "v1.weight", DType: weights.F32, Shape: ir.Shape{46, 8, 3, 3}, Data: raw}}
+	for _, name := range []string{"aarch64", "armv7", "x86_64", "riscv64+v"} {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		m, err := plannedFor(t, text, ir.Shape{8, 40, 40}, tensors, tgt, ir.Of(ir.I8), 0, 4)
+		require.NoError(t, err)
+		assert.True(t, m.Outputs[0].Def.Has(ir.AttrParts), name)
+		in, out := cases(t, m, 2)
+		assert.Equal(t, out, evaluated(t, m, in), name)
+	}
+}
+
 // shared is a network whose convolutions, poolings, add and linear layer run in parts.
 func shared(t *testing.T, threads int) *ir.Module {
 	tgt, err := processor.Find("x86_64")

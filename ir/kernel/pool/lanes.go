@@ -331,7 +331,11 @@ func newDivider(g *emit.Generator, w geometry.Window) (d *divider, ok bool, err 
 	}
 	sumBits := 9 + bits.Len(uint(d.taps))
 	if !padded {
-		d.known, ok = g.Factor(q.Mul[0], q.Shift[0], sumBits)
+		k := 0
+		if len(q.Mul) > 1 { // by numbers of taps, as a part of an image sees no padding that others see
+			k = d.taps
+		}
+		d.known, ok = g.Factor(q.Mul[k], q.Shift[k], sumBits)
 		return d, ok, nil
 	}
 	const least = 32 // of a shift: one bit after a doubling product
