@@ -58,7 +58,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	} else if !env.Budget.FreeRAM {
 		thrifty(m, env.Target, fastest, start)
 	}
-	divide(m, env.Target, env.Threads, ram)
+	divide(m, env.Target, env.Threads, env.LeastPart, ram)
 	for _, n := range m.Ops {
 		// A vector is a load of its own.
 		if n.Has(ir.AttrUnroll) && micro.Vectors(n.Word(ir.AttrMultiply)) {

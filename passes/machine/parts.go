@@ -22,8 +22,9 @@ const (
 )
 
 // divide has threads compute operations in parts. Where memory is bounded, the longest operations
-// come first, and each is divided that leaves the arena within the bound.
-func divide(m *ir.Module, t *processor.Target, threads, ram int) {
+// come first, and each is divided that leaves the arena within the bound. least is the cycles of the
+// shortest part; 0 is leastPart.
+func divide(m *ir.Module, t *processor.Target, threads int, least float64, ram int) {
 	m.Threads = 0
 	if threads < 2 {
 		return
@@ -35,7 +36,7 @@ func divide(m *ir.Module, t *processor.Target, threads, ram int) {
 		if chains[i] != nil {
 			continue
 		}
-		if d := newDivision(n, t, threads); d != nil {
+		if d := newDivision(n, t, threads, cmp.Or(least, leastPart)); d != nil {
 			list = append(list, d)
 		}
 	}
@@ -61,14 +62,14 @@ type division struct {
 }
 
 // newDivision divides an operation that has its kernel, or is nil where that gains nothing.
-func newDivision(n *ir.Node, t *processor.Target, threads int) *division {
+func newDivision(n *ir.Node, t *processor.Target, threads int, least float64) *division {
 	list := Serving(kernel.Of(n, t))
 	length := parts.Length(n)
 	if len(list) == 0 || length < 2 {
 		return nil
 	}
 	whole := max(list[0].Plan.Cycles(), float64(n.Out.Type.Shape.Size())) // some kernels have no estimate
-	count := min(threads, int(whole/leastPart), length)
+	count := min(threads, int(whole/least), length)
 	if count < 2 {
 		return nil
 	}

@@ -118,6 +118,8 @@ type Env struct {
 	Small  bool // -O size: loops rather than unrolled code
 	// Threads is how many threads of the caller may compute an operation in parts; 0 and 1 are one.
 	Threads int
+	// LeastPart is the cycles of a part that are worth a thread; 0 is the default.
+	LeastPart float64
 	// Stream is the frames that a run of a network over time takes, LeastHop for as few as its
 	// strides allow; 0 runs it whole.
 	Stream    int

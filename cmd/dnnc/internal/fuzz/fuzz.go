@@ -222,12 +222,28 @@ func Check(ctx context.Context, n *Network, targets []*processor.Target) (err er
 }
 
 func compile(ctx context.Context, n *Network, path string, t *processor.Target) (*ir.Module, error) {
+	m, err := lowered(ctx, n, path, t, n.Rows)
+	var d *diag.Diagnostic
+	if n.Rows && errors.As(err, &d) && d.Kind == diag.Unsupported { // its first layers need the whole image
+		return lowered(ctx, n, path, t, false)
+	}
+	return m, err
+}
+
+// leastPart is the cycles of a part: of small networks none would be divided by the default.
+const leastPart = 20
+
+// lowered takes a network through all passes, and validates each of them.
+func lowered(ctx context.Context, n *Network, path string, t *processor.Target, rows bool) (*ir.Module, error) {
 	m, err := frontend.Load(path, frontend.Options{})
 	if err != nil {
 		return nil, err
 	}
-	env := &pass.Env{Target: t, Level: pass.Int8, Rounding: quant.Nearest, Seed: n.Seed,
+	env := &pass.Env{Target: t, Rows: rows, LeastPart: leastPart, Level: pass.Int8, Rounding: quant.Nearest, Seed: n.Seed,
 		Calibration: func() (data.Batch, error) { return driver.Noise(dnnc.DataInputs(m), 8, n.Seed), nil }}
+	if t.HasThreads() {
+		env.Threads = n.Threads
+	}
 	if n.Compensated {
 		env.Rounding = ""
 	}
@@ -395,12 +411,25 @@ func compare(i int, want, got []byte) error {
 	return nil
 }
 
-// evaluated runs the loop language's own evaluator.
+// evaluated runs the loop language's own evaluator: the run function, and the one with threads, whose
+// parts it runs from the last to the first.
 func evaluated(m *ir.Module, in, want [][]byte) error {
 	p, err := network.Write(m, network.Interface{Prefix: "n"})
 	if err != nil {
 		return err
 	}
+	for _, f := range p.Funcs {
+		if f.Name != "n_run" && f.Name != "n_run_threads" {
+			continue
+		}
+		if err := called(m, f, in, want); err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+func called(m *ir.Module, f *loop.Func, in, want [][]byte) error {
 	for i := range in {
 		var memory []loop.Memory
 		rest := in[i]
@@ -411,7 +440,7 @@ func evaluated(m *ir.Module, in, want [][]byte) error {
 		for _, o := range m.Outputs {
 			memory = append(memory, make([]byte, o.Type.Slots()))
 		}
-		if _, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, append(memory, make([]byte, m.Arena.Bytes))); err != nil {
+		if _, err := loop.Run(f, nil, append(memory, make([]byte, m.Arena.Bytes))); err != nil {
 			return err
 		}
 		var got []byte
@@ -432,10 +461,26 @@ func executed(ctx context.Context, m *ir.Module, t *processor.Target, how How, i
 		return err
 	}
 	defer b.Close()
-	mode := program.Whole
+	modes := []program.Mode{program.Whole}
 	if how.Stepped {
-		mode = program.Stepped
+		modes[0] = program.Stepped
 	}
+	if m.Threads > 0 {
+		modes = append(modes, program.Threaded)
+	}
+	for _, mode := range modes {
+		if err := runs(ctx, b, mode, in, want); err != nil {
+			return fmt.Errorf("%s: %w", modeNames[mode], err)
+		}
+	}
+	return nil
+}
+
+// modeNames says how an object that differs was run.
+var modeNames = map[program.Mode]string{program.Whole: "run", program.Stepped: "steps", program.Threaded: "threads"}
+
+// runs links the object with a program of a mode, and compares its answers.
+func runs(ctx context.Context, b *program.Build, mode program.Mode, in, want [][]byte) error {
 	p, err := b.Link(ctx, mode)
 	if err != nil {
 		return err

@@ -114,7 +114,7 @@ func TestEverythingIsGenerated(t *testing.T) {
 		require.NoError(t, err)
 		counts[fmt.Sprintf("%d inputs", len(n.Inputs))]++
 		counts[fmt.Sprintf("%d results", len(n.Results))]++
-		for what, is := range map[string]bool{"compensated": n.Compensated, "TFLite": n.TFLite, "hooks": n.Hooks, "lend": n.Lend, "stepped": n.Stepped} {
+		for what, is := range map[string]bool{"compensated": n.Compensated, "TFLite": n.TFLite, "hooks": n.Hooks, "lend": n.Lend, "stepped": n.Stepped, "rows": n.Rows, "threads": n.Threads > 0} {
 			if is {
 				counts[what]++
 			}
@@ -176,7 +176,7 @@ func TestEverythingIsGenerated(t *testing.T) {
 		assert.Positive(t, elems[ir.CodeOf(b).String()], b)
 		assert.Positive(t, counts[fmt.Sprintf("vec of %d bits", b)], b)
 	}
-	for _, what := range []string{"1 inputs", "2 inputs", "3 inputs", "1 results", "2 results", "3 results", "tied linear", "tied conv2d", "compensated", "TFLite", "hooks", "lend", "stepped"} {
+	for _, what := range []string{"1 inputs", "2 inputs", "3 inputs", "1 results", "2 results", "3 results", "tied linear", "tied conv2d", "compensated", "TFLite", "hooks", "lend", "stepped", "rows", "threads"} {
 		assert.Positive(t, counts[what], what)
 		t.Log(what, counts[what])
 	}
@@ -344,4 +344,32 @@ func TestRefusals(t *testing.T) {
 	} {
 		assert.Equal(t, want, isRefusal(err), "%v", err)
 	}
+}
+
+// TestRowsAndPartsAreDrawn: random networks are given their input by rows, and computed in parts.
+func TestRowsAndPartsAreDrawn(t *testing.T) {
+	tgt, err := processor.Find("armv7")
+	require.NoError(t, err)
+	rows, parts := 0, 0
+	for seed := uint64(1); seed < 80; seed++ {
+		n := Random(seed)
+		if !n.Rows && n.Threads == 0 {
+			continue
+		}
+		path, err := n.write(t.TempDir())
+		require.NoError(t, err)
+		m, err := compile(context.Background(), n, path, tgt)
+		require.NoError(t, err)
+		if m.ByRows() != nil {
+			rows++
+		}
+		for _, o := range m.Ops {
+			if o.Has(ir.AttrParts) {
+				parts++
+			}
+		}
+	}
+	assert.Positive(t, rows)
+	assert.Greater(t, parts, 5)
+	t.Log(rows, "networks by rows,", parts, "operations in parts")
 }

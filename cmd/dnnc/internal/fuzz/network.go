@@ -58,6 +58,8 @@ type How struct {
 	TFLite      bool // requantizations rounded as TensorFlow Lite's
 	Hooks, Lend bool // of the C interface
 	Stepped     bool // run step by step, as a scheduler does
+	Rows        bool // the caller gives the input row by row, where the first layers run so
+	Threads     int  // of the caller, where the target has threads; 0 for none
 }
 
 // The greatest side of an input, and the most elements of a value: the smaller, the
@@ -73,9 +75,18 @@ const (
 func Random(seed uint64) *Network {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	n := &Network{Seed: seed, Inputs: []Input{{ir.Shape{1 + rng.IntN(5), 1 + rng.IntN(most), 1 + rng.IntN(most)}, -1, 1}},
-		How: How{rng.IntN(3) == 0, rng.IntN(6) == 0, rng.IntN(8) == 0, rng.IntN(8) == 0, rng.IntN(4) == 0}}
-	indices := -1
-	for range some(rng, 3, 2) {
+		How: How{rng.IntN(3) == 0, rng.IntN(6) == 0, rng.IntN(8) == 0, rng.IntN(8) == 0, rng.IntN(4) == 0, false, 0}}
+	switch rng.IntN(8) {
+	case 0, 1: // of one image
+		n.Rows = true
+	case 2, 3:
+		n.Threads = 2 + rng.IntN(7)
+	}
+	indices, more := -1, some(rng, 3, 2)
+	if n.Rows {
+		more = 0
+	}
+	for range more {
 		switch rng.IntN(4) {
 		case 0:
 			n.Inputs = append(n.Inputs, n.Inputs[0])
@@ -198,7 +209,7 @@ func (n *Network) random(rng *rand.Rand, m *maker, format string) {
 		}
 		x.Args = []int{len(n.Nodes) - 1}
 	}
-	if m.op.HasWeights() && rng.IntN(6) == 0 { // the weights of an earlier layer that fits
+	if m.op.HasWeights() && rng.IntN(3) == 0 { // the weights of an earlier layer that fits
 		for _, y := range n.Nodes {
 			if y.Op == x.Op && y.Tied == 0 {
 				tied := x
@@ -206,10 +217,29 @@ func (n *Network) random(rng *rand.Rand, m *maker, format string) {
 				if n.add(tied) {
 					return
 				}
+				tied.Args = []int{n.like(rng, y.Args[0], tied.Args[0])}
+				if n.add(tied) {
+					return
+				}
 			}
 		}
 	}
 	n.add(x)
+}
+
+// like is another value of the shape that one has, or or where there is none.
+func (n *Network) like(rng *rand.Rand, one, or int) int {
+	shapes, err := n.shapes()
+	if err != nil {
+		return or
+	}
+	for range 20 {
+		i := rng.IntN(len(n.Nodes)+len(n.Inputs)) - len(n.Inputs)
+		if i != one && n.shape(shapes, i).Equal(n.shape(shapes, one)) {
+			return i
+		}
+	}
+	return or
 }
 
 // alike makes the second argument one of the shape that the first has, if there is

@@ -140,7 +140,7 @@ func activated(op ir.Op, often int) maker {
 // makers make every operation of the language; functions that take any number and have no
 // attributes are added to them.
 var makers = []maker{
-	{op: ir.Conv2D, often: 24, args: 1, before: none,
+	{op: ir.Conv2D, often: 40, args: 1, before: none,
 		draw: func(rng *rand.Rand) []int {
 			return append(window(rng), units(rng), some(rng, 3, 2), rng.IntN(3), rng.IntN(2), some(rng, 4, 1))
 		},

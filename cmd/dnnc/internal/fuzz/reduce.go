@@ -170,10 +170,14 @@ func (n *Network) smaller() []*Network {
 	for _, off := range []func(h *How) *bool{
 		func(h *How) *bool { return &h.Compensated }, func(h *How) *bool { return &h.TFLite },
 		func(h *How) *bool { return &h.Hooks }, func(h *How) *bool { return &h.Lend }, func(h *How) *bool { return &h.Stepped },
+		func(h *How) *bool { return &h.Rows },
 	} {
 		if *off(&n.How) {
 			with(func(c *Network) { *off(&c.How) = false })
 		}
+	}
+	if n.Threads > 0 {
+		with(func(c *Network) { c.Threads = 0 })
 	}
 	less := func(get func(c *Network) *int, least int) {
 		v := *get(n)
