@@ -275,9 +275,8 @@ func roundAsImported(m *ir.Module) {
 		if w := of(o, ir.AttrWeight); w != nil && w.Type.Elem.Kind == ir.Odd && w.Type.Elem.Bits > 1 && w.Type.Elem.Bits < 8 && k%2 == 0 {
 			w.Type.Elem.Kind = ir.Two
 		}
-		bias := of(o, ir.AttrBias)
 		// An L2 norm that rounds as TensorFlow Lite has no multiplier, and a scale of its own.
-		if o.Op.Takes(ir.AttrRound) && o.Op != ir.L2Norm && of(o, ir.AttrMul) != nil && (bias == nil || bias.Type.Elem.Kind != ir.I64) {
+		if o.Op.Takes(ir.AttrRound) && o.Op != ir.L2Norm && of(o, ir.AttrMul) != nil && !o.HasWideSums() {
 			o.Put(ir.AttrRound.Is([]string{ir.RoundTFLite, ir.RoundTwice, ir.RoundEven}[k%3]))
 		}
 		if o.Op == ir.Recurrent && o.Word(ir.AttrCell) == ir.CellLSTM && o.Args[0].Type.IsWide() && !o.Out.Type.IsWide() {
