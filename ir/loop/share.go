@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 )
 
 // Share merges local functions that differ only in their names and in the constant data that
@@ -75,7 +76,7 @@ func (s *shape) value(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Interface:
 		if v.IsNil() {
-			s.print("nil ")
+			s.word("nil ")
 			return
 		}
 		s.value(v.Elem())
@@ -83,18 +84,22 @@ func (s *shape) value(v reflect.Value) {
 		s.pointer(v)
 	case reflect.Struct:
 		name, unread := forReaders[v.Type()]
-		s.print(v.Type().Name(), "{")
+		s.word(v.Type().Name(), "{")
 		for i := range v.NumField() {
 			if !unread || i != name {
 				s.value(v.Field(i))
 			}
 		}
-		s.print("}")
+		s.word("}")
 	case reflect.Slice:
-		s.print(v.Len(), "[")
+		s.number('[', v.Len())
 		for i := range v.Len() {
 			s.value(v.Index(i))
 		}
+	case reflect.String:
+		s.word(v.String(), " ")
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		s.number('=', int(v.Int()))
 	default:
 		s.print(v.Interface(), " ")
 	}
@@ -102,11 +107,11 @@ func (s *shape) value(v reflect.Value) {
 
 func (s *shape) pointer(v reflect.Value) {
 	if v.IsNil() {
-		s.print("nil ")
+		s.word("nil ")
 		return
 	}
 	if f, ok := v.Interface().(*Func); ok {
-		s.print("call ", s.firsts[f].Name, " ")
+		s.word("call ", s.firsts[f].Name, " ")
 		for _, g := range s.shapes[f].globals {
 			s.pointer(reflect.ValueOf(g))
 		}
@@ -117,7 +122,7 @@ func (s *shape) pointer(v reflect.Value) {
 		id = len(s.seen)
 		s.seen[v.Pointer()] = id
 	}
-	s.print("#", id, " ")
+	s.number('#', id)
 	switch x := v.Interface().(type) {
 	case *Global:
 		if !again {
@@ -132,6 +137,16 @@ func (s *shape) pointer(v reflect.Value) {
 }
 
 func (s *shape) print(list ...any) { s.text = fmt.Append(s.text, list...) }
+
+func (s *shape) word(list ...string) {
+	for _, w := range list {
+		s.text = append(s.text, w...)
+	}
+}
+
+func (s *shape) number(mark byte, n int) {
+	s.text = append(strconv.AppendInt(append(s.text, mark), int64(n), 10), ' ')
+}
 
 // forReaders has the types whose field Name is for readers alone, and its index: of what
 // stands for itself, not of an intrinsic, which a name chooses.

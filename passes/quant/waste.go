@@ -21,15 +21,15 @@ type levels struct {
 	quant    ir.Quant
 	counts   [256]int
 	total    int
-	lo, hi   float32              // of the elements
-	distinct map[float32]struct{} // of them, up to as many as matter
+	lo, hi   float32   // of the elements
+	distinct []float32 // of them, up to as many as matter
 }
 
 func (l *levels) add(x []float32) {
 	for _, v := range x {
 		l.lo, l.hi = min(l.lo, v), max(l.hi, v)
-		if len(l.distinct) < fewLevels {
-			l.distinct[v] = struct{}{}
+		if len(l.distinct) < fewLevels && !slices.Contains(l.distinct, v) {
+			l.distinct = append(l.distinct, v)
 		}
 		q := math.Round(float64(v)/l.quant.Scale) + float64(l.quant.Zero)
 		l.counts[int(min(max(q, -128), 127))+128]++
@@ -69,7 +69,7 @@ func (l *levels) common() (lo, hi float64) {
 func wasted(m *ir.Module, own map[*ir.Value]ir.Range, look func(visit func(v *ir.Value, x []float32)) error) ([]pass.Waste, error) {
 	counts := map[*ir.Value]*levels{}
 	for _, n := range m.Ops {
-		counts[n.Out] = &levels{quant: quantFor(*n.Out.Range), distinct: map[float32]struct{}{}}
+		counts[n.Out] = &levels{quant: quantFor(*n.Out.Range)}
 	}
 	err := look(func(v *ir.Value, x []float32) {
 		if l := counts[v]; l != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func counted(q ir.Quant, x ...float32) *levels {
-	l := &levels{quant: q, distinct: map[float32]struct{}{}}
+	l := &levels{quant: q}
 	l.add(x)
 	return l
 }
