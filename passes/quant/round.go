@@ -67,14 +67,14 @@ type Rounder struct {
 	Prog    *interp.Float
 	Samples data.Batch
 
-	// exact has the inputs of layers in the float network: of all of them within half of the memory,
+	// exact has the inputs of layers in the float network: of all of them within a share of the memory,
 	// else of one after the other.
 	exact  *interp.Frontier
 	memory int // bytes that rounding a layer may take; 0 is no bound
 
-	// memo has the layers rounded so far, by their format and those of all layers
+	// memo has layers rounded before, by their format and those of all layers
 	// before them: networks that begin alike share the work.
-	memo map[string]*Rounded
+	memo *memo
 
 	store cells.Store // of whole networks' rounded layers, too, for other processes; may be nil
 	id    string      // of all that they depend on
@@ -114,8 +114,14 @@ func Identify(w io.Writer, m *ir.Module) error {
 	return m.WriteReals(w, true)
 }
 
-// NewRounder compiles m for rounding. The values before layers in the float network, on all samples,
-// take half of memory bytes at most, and a rounded network's as many: see interp.Frontier.
+// FrontierShare is how often the values of one frontier go into -mem. A search has three at a time: of the
+// float network on the images that fit, of the rounded one on the same, and of the float one on those that choose.
+const FrontierShare = 5
+
+// memoShare is how often the layers of memo go into -mem.
+const memoShare = 8
+
+// NewRounder compiles m for rounding within so many bytes; 0 is no bound.
 func NewRounder(m *ir.Module, samples data.Batch, memory int) (*Rounder, error) {
 	p, err := interp.CompileFloat(m)
 	if err != nil {
@@ -127,8 +133,8 @@ func NewRounder(m *ir.Module, samples data.Batch, memory int) (*Rounder, error) 
 			places = append(places, i)
 		}
 	}
-	exact := interp.NewFrontier(p, samples.X, samples.N, memory/2, places...)
-	return &Rounder{Module: m, Prog: p, Samples: samples, exact: exact, memory: memory, memo: map[string]*Rounded{}}, nil
+	exact := interp.NewFrontier(p, samples.X, samples.N, memory/FrontierShare, places...)
+	return &Rounder{Module: m, Prog: p, Samples: samples, exact: exact, memory: memory, memo: &memo{bound: memory / memoShare}}, nil
 }
 
 // layerGroups are the groups of a convolution, or one.
@@ -202,20 +208,48 @@ func scaled(x []float32, unit float32) []float32 {
 	return y
 }
 
-// rows are those of some images, first being the number of the first one: the
+// rows lays out those of some images of a group, first being the number of the first one: the
 // same windows of an image whatever its pixels.
-func (s *sampler) rows(group int, x []float32, first, images int) []float32 {
+func (s *sampler) rows(group int, x []float32, first, images int, out []float32) {
 	if s.pixels == 0 {
-		return scaled(x, s.unit)
+		copy(out, scaled(x, s.unit))
+		return
 	}
-	out, size := make([]float32, images*s.take*s.cols), len(x)/images
+	size := len(x) / images
 	parallel.For(images, func(i int) {
 		rng := rand.New(rand.NewPCG(uint64(first+i), 17))
 		for j, p := range rng.Perm(s.pixels)[:s.take] {
 			gemm.Taps(s.window, group, p, x[i*size:(i+1)*size], s.pad, out[(i*s.take+j)*s.cols:(i*s.take+j+1)*s.cols])
 		}
 	})
-	return scaled(out, s.unit)
+	if s.unit != 1 {
+		copy(out, scaled(out, s.unit))
+	}
+}
+
+// laid has the rows of some images by group, a few images at a time where their values are large.
+func (s *sampler) laid(ctx context.Context, w *walker, first, count int) (groups [][]float32, err error) {
+	if s.pixels == 0 && w.images(s.n) >= count { // they lie as rows
+		x, err := w.inputs(ctx, s.n, first, count)
+		return [][]float32{scaled(x, s.unit)}, err
+	}
+	row := s.take * s.cols
+	groups = make([][]float32, layerGroups(s.n))
+	for group := range groups {
+		groups[group] = make([]float32, count*row)
+	}
+	for from := 0; from < count; {
+		n := min(w.images(s.n), count-from)
+		x, err := w.inputs(ctx, s.n, first+from, n)
+		if err != nil {
+			return nil, err
+		}
+		for group, out := range groups {
+			s.rows(group, x, first+from, n, out[from*row:(from+n)*row])
+		}
+		from += n
+	}
+	return groups, nil
 }
 
 // each visits images piece by piece.
@@ -298,12 +332,12 @@ func (r *Rounder) prepare(ctx context.Context, n *ir.Node, walk *walker) (*Prepa
 	for _, t := range tied {
 		sample := newSampler(t, r.Samples.N, unit)
 		err = errors.Join(err, sample.each(r.Samples.N, func(first, count int) error {
-			x, err := walk.inputs(ctx, t, first, count)
+			rows, err := sample.laid(ctx, walk, first, count)
 			if err != nil {
 				return err
 			}
 			for group, s := range stats {
-				s.Add(sample.rows(group, x, first, count), count*sample.take)
+				s.Add(rows[group], count*sample.take)
 			}
 			return nil
 		}))
@@ -488,25 +522,23 @@ func Serves(n *ir.Node, e ir.Elem) bool {
 func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded, error) {
 	layers := r.Module.Layers()
 	keys, last, key := make([]string, len(layers)), -1, ""
+	out := make([]*Rounded, len(layers))
 	for i, f := range formats {
 		key += f.String() + " "
 		keys[i] = key
-		if f.needsData() && r.memo[key] == nil {
+		if out[i] = r.memo.get(key); f.needsData() && out[i] == nil {
 			last = i
 		}
 	}
-	out := make([]*Rounded, len(layers))
 	exact, rounded := newWalker(r), newWalker(r)
 	for i, n := range layers {
 		var err error
-		if out[i] = r.memo[keys[i]]; out[i] == nil {
+		if out[i] == nil {
 			out[i], err = r.shared(ctx, n, formats[i], keys[i], func() (*Rounded, error) { return r.next(ctx, n, formats[i], exact, rounded) })
 			if err != nil {
 				return nil, err
 			}
-			if r.memo != nil {
-				r.memo[keys[i]] = out[i]
-			}
+			r.memo.put(keys[i], out[i])
 		}
 		if i < last {
 			bias, err := Bias(n, out[i])
@@ -577,16 +609,16 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 			behind = exact // what these read depends on the layer itself, which is not rounded yet
 		}
 		err = sample.each(r.Samples.N, func(first, count int) error {
-			x, err := exact.inputs(ctx, t, first, count)
+			x, err := sample.laid(ctx, exact, first, count)
 			if err != nil {
 				return err
 			}
-			y, err := behind.inputs(ctx, t, first, count)
+			y, err := sample.laid(ctx, behind, first, count)
 			if err != nil {
 				return err
 			}
 			for group, p := range pairs {
-				p.Add(sample.rows(group, x, first, count), sample.rows(group, y, first, count), count*sample.take)
+				p.Add(x[group], y[group], count*sample.take)
 			}
 			return nil
 		})
@@ -651,9 +683,12 @@ func newWalker(r *Rounder) *walker { return &walker{r, r.Prog, r.exact} }
 func (w *walker) round(n *ir.Node, weight, bias []float32) {
 	w.prog = interp.Override(w.prog, n, weight, bias)
 	if w.frontier == w.r.exact {
-		w.frontier = interp.NewFrontier(w.r.Prog, w.r.Samples.X, w.r.Samples.N, w.r.memory/2)
+		w.frontier = interp.NewFrontier(w.r.Prog, w.r.Samples.X, w.r.Samples.N, w.r.memory/FrontierShare)
 	}
 }
+
+// images is how many of them inputs gives at a time at most.
+func (w *walker) images(n *ir.Node) int { return w.frontier.Images(w.r.Prog.Index(n)) }
 
 // inputs is layer n's argument for some images. Layers come in order, and for
 // each its images.

@@ -77,7 +77,7 @@ func TestMemoryChangesNothing(t *testing.T) {
 	const images = 300 // of 4 windows each: more than one piece
 	m, s := network(t, 1, 1, images)
 	// The float network's and the rounded one's values before layers: 4*9 and 24 of 4 bytes.
-	const bytes = 2 * 4 * images * (36 + 24)
+	const bytes = FrontierShare * 4 * images * (36 + 24)
 	kept, next, anew := rounder(t, m, s, 1<<40), rounder(t, m, s, bytes-1), rounder(t, m, s, 0)
 	assert.True(t, kept.exact.KeepsAll())
 	assert.False(t, anew.exact.KeepsAll())
@@ -299,22 +299,23 @@ func TestRowsOfAnImage(t *testing.T) {
 			for j := range x {
 				x[j] = float32(j + 1)
 			}
-			all := sample.rows(group, x, 10, 4)
-			require.Len(t, all, 4*sample.take*sample.cols)
-			var apart []float32
+			row := sample.take * sample.cols
+			all, apart := make([]float32, 4*row), make([]float32, 4*row)
+			sample.rows(group, x, 10, 4, all)
 			for image := range 4 {
-				apart = append(apart, sample.rows(group, x[image*size:(image+1)*size], 10+image, 1)...)
+				sample.rows(group, x[image*size:(image+1)*size], 10+image, 1, apart[image*row:(image+1)*row])
 			}
 			assert.Equal(t, all, apart, "layer %d", i)
 			for j, v := range all { // each is of its image, and of its group's channels, in the unit
 				at := int(v)/2 - 1
-				require.Equal(t, j/(sample.take*sample.cols), at/size)
+				require.Equal(t, j/row, at/size)
 				if groups := layerGroups(n); groups > 1 {
 					require.Equal(t, group, at%size/(size/groups))
 				}
 			}
 			if sample.pixels > sample.take {
-				assert.NotEqual(t, sample.rows(group, x[:size], 10, 1), sample.rows(group, x[:size], 11, 1), "of other windows")
+				sample.rows(group, x[:size], 11, 1, apart[row:])
+				assert.NotEqual(t, apart[:row], apart[row:2*row], "of other windows")
 			}
 		}
 	}
@@ -435,4 +436,25 @@ func TestQuantizeRoundsOnData(t *testing.T) {
 		assert.Same(t, a.Def.Const(key), b.Def.Const(key))
 	}
 	assert.NotSame(t, a.Def.Const(ir.AttrMul), b.Def.Const(ir.AttrMul))
+}
+
+// TestMemo keeps what was asked for last within its bound.
+func TestMemo(t *testing.T) {
+	layer := func() *Rounded { return &Rounded{Weights: make([]float32, 10)} }
+	a, b, c := layer(), layer(), layer()
+	m := &memo{bound: 2 * a.bytes()}
+	m.put("a", a)
+	m.put("b", b)
+	assert.Same(t, a, m.get("a"))
+	m.put("c", c)
+	assert.Nil(t, m.get("b"))
+	assert.Same(t, a, m.get("a"))
+	assert.Same(t, c, m.get("c"))
+	m.put("large", &Rounded{Codes: make([]byte, m.bound+1)})
+	for _, key := range []string{"a", "b", "c", "large"} {
+		assert.Nil(t, m.get(key), key)
+	}
+	assert.Zero(t, m.bytes)
+	m.put("a", a)
+	assert.Same(t, a, m.get("a"))
 }

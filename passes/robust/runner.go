@@ -126,7 +126,7 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 	return r, nil
 }
 
-// prepare: the values that live where a layer begins will be kept, at all layers within half of the
+// prepare: the values that live where a layer begins will be kept, at all layers within a share of the
 // memory, else at one after the other: what lies before a layer need not be computed again for each format.
 func (r *runner) prepare(ctx context.Context) (err error) {
 	if r.before != nil {
@@ -140,7 +140,7 @@ func (r *runner) prepare(ctx context.Context) (err error) {
 	steps := (x.N + x.step - 1) / x.step
 	for first := 0; first < x.N; first += x.step {
 		some := x.Slice(first, min(first+x.step, x.N))
-		r.before = append(r.before, interp.NewFrontier(r.float, some.X, some.N, r.env.Memory()/2/steps, places...))
+		r.before = append(r.before, interp.NewFrontier(r.float, some.X, some.N, r.env.Memory()/quant.FrontierShare/steps, places...))
 	}
 	return r.measureScale(ctx)
 }

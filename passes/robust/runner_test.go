@@ -253,7 +253,7 @@ func TestPrepareRunsOnce(t *testing.T) {
 // TestMemoryBoundsAllThatIsKept: it is computed again where all values together are too
 // many, not where one is.
 func TestMemoryBoundsAllThatIsKept(t *testing.T) {
-	const kept = 2 * 4 * pass.Judged * (16 + 5) // half of the memory
+	const kept = quant.FrontierShare * 4 * pass.Judged * (16 + 5)
 	for memory, keepsAll := range map[int]bool{kept: true, kept - 1: false} {
 		m, env := realNetwork(t)
 		env.MaxMemory = memory

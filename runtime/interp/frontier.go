@@ -2,6 +2,7 @@ package interp
 
 import (
 	"context"
+	"runtime"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
@@ -27,9 +28,6 @@ type Frontier struct {
 	values Tensors[float32]
 	ran    int
 }
-
-// fewest is the images whose values are computed at a time at least.
-const fewest = 2 * chunk
 
 // NewFrontier begins with the records of n images, which it does not copy. It may stop at the given
 // places, operations by number, and keeps at most bound bytes of values.
@@ -81,7 +79,7 @@ func (f *Frontier) Images(place int) int {
 	if f.held(place) == place {
 		return f.n
 	}
-	return min(max(f.limit/f.bytes[place], fewest), f.n)
+	return min(max(f.limit/f.bytes[place], runtime.GOMAXPROCS(0)), f.n) // one for each worker at least
 }
 
 // Values are what operations from a place on read, of some images, as prog computes them: the program of

@@ -29,7 +29,7 @@ type backward func(b *back, n int, x, dx [][]float32, y, dy []float32)
 
 // back is what one worker works with.
 type back struct {
-	values, grads, temps Tensors[float32]
+	values, grads Tensors[float32]
 	forward              *workspace
 
 	floats []float32               // scratch
@@ -143,7 +143,7 @@ func (b *Backward) workspace() *back {
 	}
 	return &back{
 		values: b.Tensors(backChunk, all...), grads: b.Tensors(backChunk, all...),
-		temps: make(Tensors[float32], len(b.sizes)), forward: &workspace{floats: make([]float32, b.floats)},
+		forward: &workspace{floats: make([]float32, b.floats)},
 	}
 }
 
@@ -160,7 +160,7 @@ func (b *Backward) chunk(ctx context.Context, work *back, x []float32, from, to 
 	}
 	record, size := b.Record(), b.Answer()
 	b.Feed(values, x[from*record:to*record], n)
-	b.runChunk(work.forward, values, work.temps, n, nil, b.steps) // every value is kept
+	runChunk(work.forward, values, n, b.steps) // every value is kept
 	answers, slopes := out.Output[from*size:to*size], make([]float32, n*size)
 	copy(answers, b.Gather(values, n))
 	for i := range n {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"unsafe"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/parallel"
@@ -21,10 +22,10 @@ import (
 // images every worker gets its share.
 const chunk = 16
 
-// chunkOf is the images of n that one worker takes at a time.
-func chunkOf(n int) int {
+// chunkOf is the images of n that one worker takes at a time, whose values take so many bytes each.
+func chunkOf(n, bytes int) int {
 	cores := runtime.GOMAXPROCS(0)
-	return min(max((n+cores-1)/cores, 1), chunk)
+	return max(min((n+cores-1)/cores, chunk, chunkBytes/max(bytes, 1)), 1)
 }
 
 // Program is a compiled module over elements of type T: float32 for a float
@@ -97,7 +98,13 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 		return err
 	}
 	used, steps := p.part(from, to)
-	chunk := chunkOf(n)
+	sizes := make([]int, len(used))
+	for slot, id := range used {
+		sizes[slot] = p.sizes[id]
+	}
+	plan := newBuffers(steps, sizes, func(slot int) bool { return t[used[slot]] != nil })
+	var element T
+	chunk := chunkOf(n, plan.elements()*int(unsafe.Sizeof(element)))
 	workers := min(runtime.GOMAXPROCS(0), (n+chunk-1)/chunk)
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -107,17 +114,21 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 		go func() {
 			defer wg.Done()
 			ws := &workspace{floats: make([]float32, p.floats)}
-			temps := make(Tensors[T], len(used))
+			temps := make(Tensors[T], len(plan.sizes))
+			for i, size := range plan.sizes {
+				temps[i] = make([]T, chunk*size)
+			}
 			vals := make(Tensors[T], len(used))
 			for first := range next {
 				count := min(chunk, n-first)
 				for slot, id := range used {
-					vals[slot] = nil
-					if size := p.sizes[id]; t[id] != nil {
+					if size := sizes[slot]; t[id] != nil {
 						vals[slot] = t[id][first*size : (first+count)*size]
+					} else if at := plan.of[slot]; at >= 0 {
+						vals[slot] = temps[at][:count*size]
 					}
 				}
-				panicked.Try(func() { p.runChunk(ws, vals, temps, count, used, steps) })
+				panicked.Try(func() { runChunk(ws, vals, count, steps) })
 			}
 		}()
 	}
@@ -174,19 +185,14 @@ func (p *Program[T]) part(from, to int) (used []int, steps []step[T]) {
 	return used, steps
 }
 
-func (p *Program[T]) runChunk(ws *workspace, vals, temps Tensors[T], n int, used []int, steps []step[T]) {
+// runChunk runs steps on n images, which all have their places.
+func runChunk[T float32 | int8](ws *workspace, vals Tensors[T], n int, steps []step[T]) {
 	var src [8][]T
 	for i := range steps {
 		s := &steps[i]
 		args := src[:0]
 		for _, a := range s.args {
 			args = append(args, vals[a])
-		}
-		if vals[s.out] == nil {
-			if temps[s.out] == nil {
-				temps[s.out] = make([]T, n*p.sizes[used[s.out]])
-			}
-			vals[s.out] = temps[s.out][:n*p.sizes[used[s.out]]] // the first chunk is the longest
 		}
 		s.run(ws, n, vals[s.out], args)
 	}

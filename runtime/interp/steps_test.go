@@ -399,8 +399,10 @@ func TestChunks(t *testing.T) {
 	old := runtime.GOMAXPROCS(4)
 	defer runtime.GOMAXPROCS(old)
 	for n, want := range map[int]int{0: 1, 1: 1, 4: 1, 5: 2, 8: 2, 9: 3, 63: 16, 64: 16, 65: 16, 1000: 16} {
-		assert.Equal(t, want, chunkOf(n), n)
+		assert.Equal(t, want, chunkOf(n, 1<<20), n)
 	}
+	assert.Equal(t, 3, chunkOf(1000, 5<<20))
+	assert.Equal(t, 1, chunkOf(1000, 100<<20))
 	// The same numbers, of each number of images and cores.
 	m := one(t, ir.Add, 0, args(real("a", 2), real("b", 2)))
 	p, err := CompileFloat(m)

@@ -220,7 +220,7 @@ func (s *Straight) chunk(ctx context.Context, t Tensors[int8], first, to int, co
 		integers[id] = make([]int8, n*s.ints.sizes[id])
 	}
 	forward := &workspace{floats: make([]float32, s.ints.floats)}
-	s.ints.runChunk(forward, integers, nil, n, nil, s.ints.steps[s.from:])
+	runChunk(forward, integers, n, s.ints.steps[s.from:])
 	values, grads := make(Tensors[float32], len(s.reals.sizes)), make(Tensors[float32], len(s.reals.sizes))
 	for v, id := range s.ints.ids {
 		if integers[id] == nil {
