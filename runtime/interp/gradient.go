@@ -30,7 +30,7 @@ type backward func(b *back, n int, x, dx [][]float32, y, dy []float32)
 // back is what one worker works with.
 type back struct {
 	values, grads Tensors[float32]
-	forward              *workspace
+	forward       *workspace
 
 	floats []float32               // scratch
 	consts map[*ir.Const][]float32 // the sums of constants' gradients; nil when not wanted
