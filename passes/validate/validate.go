@@ -191,8 +191,9 @@ func steps(n *ir.Node) float64 {
 	isWide := n.Out.Type.IsWide()
 	switch n.Op {
 	case ir.Softmax:
-		if isWide {
-			return 12
+		if isWide { // whose exponentials of distances beyond 10 are all that of 10 (R15)
+			row := n.Out.Type.Shape[n.Int(ir.AttrAxis)]
+			return 12 + float64(row-1)*math.Ldexp(math.Exp(-10), 15)
 		}
 		return 2
 	case ir.Table:

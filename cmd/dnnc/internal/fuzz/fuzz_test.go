@@ -373,3 +373,13 @@ func TestRowsAndPartsAreDrawn(t *testing.T) {
 	assert.Greater(t, parts, 5)
 	t.Log(rows, "networks by rows,", parts, "operations in parts")
 }
+
+// TestNetworksThatFailed: networks at which the fuzzer once was wrong.
+func TestNetworksThatFailed(t *testing.T) {
+	for _, seed := range []uint64{
+		10044, // a product of matrices of 16 bits, whose sums no model rounds as TensorFlow Lite
+		70145, // a softmax of 16 bits of scores far apart
+	} {
+		assert.NoError(t, Check(context.Background(), Random(seed), nil), seed)
+	}
+}
