@@ -3,6 +3,7 @@ package dnnc
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -140,6 +141,49 @@ func calibration(env *pass.Env, c *Config, inputs []*ir.Value) {
 		d, err := load()
 		return d.copies, err
 	}
+	env.Lessons = func() (data.Batch, error) {
+		d, err := load()
+		if err != nil {
+			return data.Batch{}, err
+		}
+		bytes := 4 * d.fit.Size()
+		more, err := c.Calibration(min(mostLessons, max(1, env.Memory()/lessonsShare/bytes)))
+		if err == nil {
+			err = checkImages(more, inputs)
+		}
+		if err != nil {
+			return data.Batch{}, err
+		}
+		return d.lessons(more), nil
+	}
+}
+
+// mostLessons is the images of a set that a network is tuned on at most, and lessonsShare the
+// share of the memory that they may take.
+const (
+	mostLessons  = 8192
+	lessonsShare = 8
+)
+
+// lessons are the images that fit, and those of more that serve for nothing else: what is tuned on
+// images that choose or judge would flatter it there.
+func (d *dealt) lessons(more data.Batch) data.Batch {
+	seen := map[[sha256.Size]byte]bool{}
+	for _, b := range []data.Batch{d.fit, d.choose, d.judge} {
+		for i := range b.N {
+			seen[b.Digest(i)] = true
+		}
+	}
+	all := d.fit
+	all.X = slices.Clip(all.X)
+	all.Labels, all.Targets, all.At, all.Places = nil, nil, nil, nil // the float network teaches
+	for i := range more.N {
+		if sum := more.Digest(i); !seen[sum] {
+			seen[sum] = true // of copies, one
+			all.X, all.N = append(all.X, more.Image(i)...), all.N+1
+		}
+	}
+	return all
 }
 
 // dealt is images by what they serve for: no image serves for two.

@@ -46,8 +46,8 @@ type Config struct {
 
 	// Calibration loads n images at most, drawn evenly over a set and in no order of it (see
 	// data.Draw): the first calibrate, and those after them are held out. Labels come with
-	// them where there are some. Compile calls it once, where a pass needs images: without it
-	// that is an error.
+	// them where there are some. Compile calls it once, where a pass needs images, and once more
+	// where it tunes, for images that serve for nothing else: without it that is an error.
 	Calibration func(n int) (data.Batch, error)
 	Calibrate   int    // images that calibrate; 0 chooses by the level
 	Task        string // what the result means; "" infers it where it cannot be mistaken

@@ -90,3 +90,26 @@ func TestDeal(t *testing.T) {
 	few := deal(b.Slice(0, 3), shares{fit: 512, choose: 512}, 1)
 	assert.Equal(t, []int{3, 3, 0}, []int{few.fit.N, few.choose.N, few.judge.N}, "too few to hold any out")
 }
+
+// TestLessons: what a network is tuned on is the images that fit, and others of the set that neither
+// choose nor judge: copies of these are not others.
+func TestLessons(t *testing.T) {
+	b := data.Batch{N: 1200, Shape: []int{2}}
+	for i := range b.N {
+		b.X, b.Labels = append(b.X, float32(i%1000), float32(-i%1000)), append(b.Labels, i)
+	}
+	d := deal(b.Slice(0, 900), shares{fit: 2048, choose: 2560, judge: 512, judging: 8, choosing: 4}, 1)
+	own := d.lessons(b)
+	require.Equal(t, d.fit.N+100, own.N, "900 to 999, once each")
+	assert.Equal(t, d.fit.X, own.X[:len(d.fit.X)])
+	seen := map[float32]bool{}
+	for i := range own.N {
+		assert.False(t, seen[own.Image(i)[0]])
+		seen[own.Image(i)[0]] = true
+	}
+	for _, part := range []data.Batch{d.choose, d.judge} {
+		for i := range part.N {
+			assert.False(t, seen[part.Image(i)[0]])
+		}
+	}
+}

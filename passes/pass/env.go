@@ -169,6 +169,9 @@ type Env struct {
 	// calibrated or rounded on: what is kept is judged by them. Nil where there
 	// are none; then the calibration images must do.
 	Holdout func() (data.Batch, error)
+	// Lessons returns the images of Calibration and others that serve for nothing else, as they
+	// are: what a network is tuned on. May be nil, which is Calibration's.
+	Lessons func() (data.Batch, error)
 	// Unseen returns images that neither rounding nor search sees: what is kept by the
 	// choice of a search for it is tested on them. Nil where there are none.
 	Unseen func() (data.Batch, error)

@@ -58,6 +58,14 @@ func (e *Env) Final() (data.Batch, error) {
 	return e.mixture(clean.Slice(Judged, min(Judged+Finals, clean.N)), JudgeAt+Judged)
 }
 
+// ToTune returns the images that a network is tuned on, as they are.
+func (e *Env) ToTune() (data.Batch, error) {
+	if e.Lessons != nil {
+		return e.Lessons()
+	}
+	return e.Calibration()
+}
+
 // Tests returns the images that only Bound of Report.Kept is measured on, as they are;
 // none where there are none.
 func (e *Env) Tests() (data.Batch, error) {

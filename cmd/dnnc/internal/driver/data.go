@@ -45,14 +45,15 @@ func (r *Result) calibration(o Options, c *dnnc.Config) {
 		if err := r.sameFolders(path, d.Batch.Folders); err != nil {
 			return data.Batch{}, err
 		}
+		if r.calibrated != "" { // images to tune on, of the same files
+			return d.Batch, nil
+		}
 		files := inputsOf(d.Files)
 		r.files = append(r.files, files...)
 		r.reads(path, files)
 		r.arrays = d.Arrays
 		r.say(d.Said)
-		if r.calibrated == "" {
-			r.calibrated = sumOf(files)
-		}
+		r.calibrated = sumOf(files)
 		r.announce(d.Batch.N)
 		return d.Batch, nil
 	}
