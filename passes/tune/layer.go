@@ -124,6 +124,15 @@ func (l *layer) bound(params []float64) {
 	}
 }
 
+// shipped are codes as they ship.
+func shipped(code []float64) []byte {
+	out := make([]byte, len(code))
+	for i, v := range code {
+		out[i] = byte(math.Round(v))
+	}
+	return out
+}
+
 // rounded is the layer with other parameters.
 func (l *layer) rounded(params []float64) *quant.Rounded {
 	factor, bias, book, code := l.parts(params)
@@ -138,10 +147,7 @@ func (l *layer) rounded(params []float64) *quant.Rounded {
 		r.Book[i] = int8(math.Round(v))
 	}
 	if l.codes {
-		r.Codes = make([]byte, len(code))
-		for i, v := range code {
-			r.Codes[i] = byte(math.Round(v))
-		}
+		r.Codes = shipped(code)
 	}
 	return &r
 }

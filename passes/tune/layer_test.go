@@ -188,6 +188,14 @@ func TestBound(t *testing.T) {
 	assert.Equal(t, []int8{127, -127}, l.rounded(params).Book[:2])
 }
 
+// TestLastFifthIsFixed tells the first step that leaves codes as they are.
+func TestLastFifthIsFixed(t *testing.T) {
+	assert.False(t, isFixed(0, 100))
+	assert.False(t, isFixed(79, 100))
+	assert.True(t, isFixed(80, 100))
+	assert.True(t, isFixed(99, 100))
+}
+
 func TestSchedule(t *testing.T) {
 	assert.InDelta(t, .1, schedule(0, 100), 1e-12)
 	assert.InDelta(t, .5, schedule(50, 100), 1e-12)
@@ -204,4 +212,29 @@ func TestAdam(t *testing.T) {
 		a.move(params, []float64{2 * (params[0] - 1), 20 * params[1], 1}, rates, schedule(step, 400))
 	}
 	assert.InDeltaSlice(t, []float64{1, 0, 7}, params, 1e-2)
+}
+
+// TestCodesThatFlipStay: a code that changes with every step does so six times, and no more.
+func TestCodesThatFlipStay(t *testing.T) {
+	l, _ := sample(t, ir.OddOf(2))
+	n := l.size()
+	own := tuning{layers: []layer{l}, params: make([]float64, n), rates: make([]float64, n), flips: make([]uint8, n)}
+	l.begin(own.params, own.rates)
+	_, _, _, code := l.parts(own.params)
+	_, _, _, rates := l.parts(own.rates)
+	for i := range code {
+		code[i], rates[i] = 1, 1
+	}
+	slopes, changes := make([]float64, n), 0
+	_, _, _, slope := l.parts(slopes)
+	for step := range 20 {
+		slope[0] = float64(1 - 2*(step%2))
+		was := shipped(code)
+		own.move(newAdam(n), slopes, 1, false)
+		if shipped(code)[0] != was[0] {
+			changes++
+		}
+		assert.Equal(t, was[1:], shipped(code)[1:], "the others have no slope")
+	}
+	assert.Equal(t, 6, changes)
 }

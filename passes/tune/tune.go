@@ -35,12 +35,12 @@ const (
 	// coarse is the bits below which a weight has lost much: leading layers of more stay as
 	// they are where others have less, and their results are computed once.
 	coarse = 3
-	// misses is the looks in a row that find nothing better before the steps begin anew at the best
-	// parameters, shorter by calmer: where little is lost, slopes are mostly noise.
+	// misses is the looks in a row that find nothing better than the one before, until the steps begin
+	// anew at the best parameters, shorter by calmer: where little is lost, slopes are mostly noise.
 	misses = 2
 	calmer = 4.
-	// fixed is the part of the steps at the end in which codes stay.
-	fixed = 5
+	// fixedShare is the part of the steps at the end in which codes stay.
+	fixedShare = 5
 	// sure is the standard errors by which the divergence of images must fall that chose nothing:
 	// one in twenty falls by chance. Of images that chose the best of several looks it is sureOfChosen.
 	sure, sureOfChosen = 1.645, 2.
@@ -184,7 +184,7 @@ func (t *tuning) measureScale(ctx context.Context) error {
 
 // run takes the steps, and returns what became of q.
 func (t *tuning) run(ctx context.Context, q *ir.Module, judge, final *exam, effort float64) (*ir.Module, error) {
-	clean, err := t.env.Calibration()
+	clean, err := t.env.ToTune()
 	if err != nil {
 		return q, err
 	}
@@ -318,31 +318,31 @@ func (t *tuning) descend(ctx context.Context, q *ir.Module, l *lessons, judge, f
 		return q, err
 	}
 	best, least, missed, share := slices.Clone(t.params), stat.Mean(before, nil), 0, 1.
+	last := least // look
 	rng := rand.New(rand.NewPCG(t.env.Seed, pass.TuneAt))
 	opt, slopes := newAdam(len(t.params)), make([]float64, len(t.params))
+	var mean average // since the last look
 	var order []int
 	for step := 0; ; step++ {
-		m, err := t.lower()
-		if err != nil {
-			return q, err
-		}
 		isStopped := t.env.Enough != nil && t.env.Enough() || t.env.Tune.Steps > 0 && step == t.env.Tune.Steps
-		if step > 0 && (step*looks/steps != (step-1)*looks/steps || step == steps || isStopped) {
-			list, err := t.judged(ctx, m, judge)
+		isLast := step == steps || isStopped
+		if step > 0 && (step*looks/steps != (step-1)*looks/steps || isLast) {
+			params := mean.take()
+			d, err := t.look(ctx, params, judge)
 			if err != nil {
 				return q, err
 			}
-			if d := stat.Mean(list, nil); d < least && types(m) == t.types {
-				best, least, missed = slices.Clone(t.params), d, 0
-			} else if missed++; missed == misses && step < steps {
+			if missed++; d < last {
+				missed = 0
+			}
+			if last = d; d < least {
+				best, least = params, d
+			} else if missed == misses {
 				copy(t.params, best)
-				opt, missed, share = newAdam(len(t.params)), 0, share/calmer
-				if m, err = t.lower(); err != nil {
-					return q, err
-				}
+				opt, missed, last, share = newAdam(len(t.params)), 0, least, share/calmer
 			}
 		}
-		if t.report.Steps, t.report.IsStopped = step, isStopped && step < steps; step == steps || isStopped {
+		if t.report.Steps, t.report.IsStopped = step, isStopped && step < steps; isLast {
 			break
 		}
 		if t.env.Progress != nil {
@@ -353,12 +353,61 @@ func (t *tuning) descend(ctx context.Context, q *ir.Module, l *lessons, judge, f
 		}
 		var at []int
 		at, order = order[:batch], order[batch:]
+		m, err := t.lower(t.params)
+		if err != nil {
+			return q, err
+		}
 		if err := t.slopes(ctx, m, l, at, slopes); err != nil {
 			return q, err
 		}
-		t.move(opt, slopes, share*schedule(step, steps), step >= steps-steps/fixed)
+		t.move(opt, slopes, share*schedule(step, steps), isFixed(step, steps))
+		mean.add(t.params)
 	}
 	return t.accept(ctx, q, best, before, judge, final)
+}
+
+// isFixed reports whether codes stay in a step of some.
+func isFixed(step, steps int) bool { return step >= steps-steps/fixedShare }
+
+// look is the divergence of parameters on the images that judge; without end where they change a
+// type.
+func (t *tuning) look(ctx context.Context, params []float64, judge *exam) (float64, error) {
+	m, err := t.lower(params)
+	if err != nil {
+		return 0, err
+	}
+	list, err := t.judged(ctx, m, judge)
+	if err != nil || types(m) != t.types {
+		return math.Inf(1), err
+	}
+	return stat.Mean(list, nil), nil
+}
+
+// average is the mean of parameters over steps: what the slopes of single batches add to their way
+// is less in it.
+type average struct {
+	sum   []float64
+	count int
+}
+
+func (a *average) add(params []float64) {
+	if a.sum == nil {
+		a.sum = make([]float64, len(params))
+	}
+	a.count++
+	for i, v := range params {
+		a.sum[i] += v
+	}
+}
+
+// take returns the mean, and begins anew.
+func (a *average) take() []float64 {
+	mean := a.sum
+	for i := range mean {
+		mean[i] /= float64(a.count)
+	}
+	*a = average{}
+	return mean
 }
 
 // slopes writes those of the mean divergence over some lessons with respect to the parameters.
@@ -416,11 +465,11 @@ func (t *tuning) move(opt *adam, slopes []float64, share float64, isFixed bool) 
 	}
 }
 
-// lower is the network with the parameters as they are.
-func (t *tuning) lower() (*ir.Module, error) {
+// lower is the network with some parameters.
+func (t *tuning) lower(params []float64) (*ir.Module, error) {
 	rounded := make([]*quant.Rounded, len(t.layers))
 	for i := range t.layers {
-		rounded[i] = t.layers[i].rounded(t.params)
+		rounded[i] = t.layers[i].rounded(params)
 	}
 	m := t.f.Clone()
 	return m, quant.Lower(m, rounded)
@@ -497,8 +546,7 @@ func (t *tuning) accept(ctx context.Context, q *ir.Module, best, before []float6
 		t.report.Declined = "stopped before its first step"
 		return q, nil
 	}
-	t.params = best
-	tuned, err := t.lower()
+	tuned, err := t.lower(best)
 	if err != nil {
 		return q, err
 	}

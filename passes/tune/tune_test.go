@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -326,4 +327,26 @@ func TestStops(t *testing.T) {
 	cancel()
 	_, _, err = tune.Network(ctx, f, q, env, effort)
 	assert.ErrorIs(t, err, context.Canceled)
+}
+
+// TestCodesAreFixedInTheLastFifth: no step of the last fifth changes a code, others do.
+func TestCodesAreFixedInTheLastFifth(t *testing.T) {
+	m := small(t, "odd1", "odd2")
+	env := environment(t, m, "on")
+	env.Holdout = env.Calibration // on which it becomes better and better: the steps stay long
+	f, q := quantized(t, m, env)
+	var was []byte
+	var changing []int // steps
+	step := 0
+	report, err := tune.Watched(t.Context(), f, q, env, 2*effort, func(codes []byte) { was = codes }, func(codes []byte) {
+		if was != nil && !bytes.Equal(was, codes) {
+			changing = append(changing, step-1)
+		}
+		step++
+	})
+	require.NoError(t, err)
+	require.Greater(t, report.Steps, 40)
+	require.Equal(t, report.Steps+1, step)
+	require.NotEmpty(t, changing)
+	assert.Less(t, slices.Max(changing), report.Steps*4/5)
 }
