@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments keep-check peers peers-networks peers-products peers-quantized proofs test test-adoption test-full validated mutate mutate-all matrix bench results tasks same site check tools test-tools clean FORCE
+.PHONY: all demo dist experiments keep-check peers peers-networks peers-products peers-quantized proofs test test-adoption test-full validated mutate mutate-all matrix bench results tasks tuning same site check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -262,6 +262,16 @@ results: bin/dnnc
 	$(GO) run ./cmd/results -record $(RECORD) -date "$$(date +%F)"
 
 comma := ,
+empty :=
+space := $(empty) $(empty)
+
+# What tuning gives: each network and size is searched once, and measured before and after -tune on
+# 5,000 test images, with cycles and RAM free: the table of RESULTS.md. Some minutes a cell, the
+# first seed over all cells first; interrupted and resumed at will. ONLY=alexnet/0.5/1 is a part of
+# it. DNNC_STRANGERS names the folder of ResNet-8, which is left out without it.
+tuning:
+	@test -d "$(DNNC_DATA)/mnist" || { echo "no $(DNNC_DATA)/mnist: set DNNC_DATA to the folder of mnist/ and cifar10/" >&2; exit 1; }
+	$(GO) run ./cmd/tuning -data "$(DNNC_DATA)" -strangers "$(DNNC_STRANGERS)" -seeds "$(subst $(space),$(comma),$(SEEDS))" -only '$(ONLY)' -into RESULTS.md
 
 # What is proved of LeNet-5 (MNIST) in int8 and by four methods of the same bytes, for every size of five errors: the table of
 # RESULTS.md. Each proof is then held to its object, which runs on this machine. About ten minutes of one core a method;
