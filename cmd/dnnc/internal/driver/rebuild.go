@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/disturb"
@@ -256,7 +258,7 @@ func (r *Rebuilt) Output(kind string) ([]byte, error) {
 	return outputs[i].write(b)
 }
 
-// Sizes reports a figure of a certificate that is not that of the build.
+// Sizes reports a figure of a certificate, of the network or of a layer, that the build does not have.
 func (r *Rebuilt) Sizes(c *certificate.Certificate) error {
 	own := r.b.cert
 	for _, f := range []struct {
@@ -269,6 +271,14 @@ func (r *Rebuilt) Sizes(c *certificate.Certificate) error {
 	} {
 		if f.says != f.made {
 			return diag.New(diag.Pos{}, diag.CheckFailed, "the certificate says %s %v, the build has %v", f.name, f.says, f.made)
+		}
+	}
+	for i, l := range c.Layers {
+		made := own.Layers[i]
+		made.Cost, made.Choices = l.Cost, l.Choices // a search is not done again
+		if !reflect.DeepEqual(l, made) {
+			l.Choices, made.Choices = nil, nil
+			return diag.New(diag.Pos{}, diag.CheckFailed, "the certificate says layer %s, the build has %s", quote.Line(fmt.Sprintf("%+v", l)), quote.Line(fmt.Sprintf("%+v", made)))
 		}
 	}
 	return nil

@@ -267,6 +267,8 @@ func TestForgedCertificates(t *testing.T) {
 		},
 		"the certificate says weight_bytes 1": func(c *certificate.Certificate) { c.WeightBytes = 1 },
 		"the certificate says stack_bytes 1":  func(c *certificate.Certificate) { c.StackBytes = 1 },
+		"Bits:3 ":                             func(c *certificate.Certificate) { c.Layers[0].Bits = 3 },
+		"MACs:7 ":                             func(c *certificate.Certificate) { c.Layers[0].MACs = 7 },
 		"has the content":                     func(c *certificate.Certificate) { c.Content = strings.Repeat("0", 64) },
 		"in the certificate":                  func(c *certificate.Certificate) { c.Layers[0].Format = "odd99" },
 		"has the content ":                    func(c *certificate.Certificate) { c.Layers[0].Format = "odd2" },
