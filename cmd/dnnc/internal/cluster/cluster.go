@@ -85,7 +85,8 @@ func Connect(ctx context.Context, c Config) (*Cluster, error) {
 	if err := isSafe(c.URL); err != nil {
 		return nil, err
 	}
-	options := []nats.Option{nats.Name("dnnc"), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second), nats.Timeout(patience / 4)}
+	options := []nats.Option{nats.Name("dnnc"), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second), nats.Timeout(patience / 4),
+		nats.SetCustomDialer(&dialer{net.Dialer{Timeout: patience / 4}, byTLS(c.URL)})}
 	if c.Credentials != "" {
 		options = append(options, nats.UserCredentials(c.Credentials))
 	}
