@@ -526,68 +526,178 @@ bytes:
 	VZEROUPPER
 	RET
 
-// func evenFloats(n int, x, y *float32)
+// The lowest bits of a mask, as many as CX, at most 63, says.
+#define LOWEST(move, mask) \
+	MOVQ $1, AX \
+	SHLQ CX, AX \
+	DECQ AX \
+	move AX, mask
+
+// The entries of Z0 to Z3 at the bytes in Z4, in Z5: those of negative ones are the lower half.
+#define LOOKUP \
+	VPMOVB2M Z4, K2 \
+	VMOVDQA64 Z4, Z5 \
+	VPERMI2B Z1, Z0, Z4 \
+	VPERMI2B Z3, Z2, Z5 \
+	VMOVDQU8 Z4, K2, Z5
+
+// func lookup(n int, table, x, y *int8)
 //
-// y[i] = x[2i]. No element after x[2n-2] is read.
-TEXT ·evenFloats(SB), NOSPLIT, $0-24
+// y[n] = table[128+x].
+TEXT ·lookup(SB), NOSPLIT, $0-32
 	MOVQ n+0(FP), CX
-	MOVQ x+8(FP), SI
-	MOVQ y+16(FP), DI
+	MOVQ table+8(FP), DX
+	MOVQ x+16(FP), SI
+	MOVQ y+24(FP), DI
+	VMOVDQU64 (DX), Z0
+	VMOVDQU64 64(DX), Z1
+	VMOVDQU64 128(DX), Z2
+	VMOVDQU64 192(DX), Z3
 
-floats8:
-	CMPQ CX, $8
-	JLE  float1
-	VMOVDQU64 (SI), Z0
-	VPMOVQD Z0, Y0
-	VMOVDQU Y0, (DI)
+look64:
+	CMPQ CX, $64
+	JLT  lookpart
+	VMOVDQU64 (SI), Z4
+	LOOKUP
+	VMOVDQU64 Z5, (DI)
 	ADDQ $64, SI
-	ADDQ $32, DI
-	SUBQ $8, CX
-	JMP  floats8
+	ADDQ $64, DI
+	SUBQ $64, CX
+	JMP  look64
 
-float1:
+lookpart:
 	TESTQ CX, CX
-	JE   floatsdone
-	MOVL (SI), AX
-	MOVL AX, (DI)
-	ADDQ $8, SI
-	ADDQ $4, DI
-	DECQ CX
-	JMP  float1
+	JE   looked
+	LOWEST(KMOVQ, K1)
+	VMOVDQU8.Z (SI), K1, Z4
+	LOOKUP
+	VMOVDQU8 Z5, K1, (DI)
 
-floatsdone:
+looked:
 	VZEROUPPER
 	RET
 
-// func evenBytes(n int, x, y *int8)
+// func copyRows(rows, n int, x unsafe.Pointer, stride int, y unsafe.Pointer, width int)
+//
+// Rows of n bytes from x, stride bytes apart, to y, width bytes apart.
+TEXT ·copyRows(SB), NOSPLIT, $0-48
+	MOVQ rows+0(FP), R8
+	MOVQ n+8(FP), R9
+	MOVQ x+16(FP), SI
+	MOVQ stride+24(FP), R10
+	MOVQ y+32(FP), DI
+	MOVQ width+40(FP), R11
+	MOVQ R9, CX
+	ANDQ $63, CX
+	LOWEST(KMOVQ, K1)
+	ANDQ $-64, R9
+
+copyrow:
+	XORQ BX, BX
+
+copy64:
+	CMPQ BX, R9
+	JGE  copypart
+	VMOVDQU64 (SI)(BX*1), Z0
+	VMOVDQU64 Z0, (DI)(BX*1)
+	ADDQ $64, BX
+	JMP  copy64
+
+copypart:
+	VMOVDQU8.Z (SI)(BX*1), K1, Z0
+	VMOVDQU8 Z0, K1, (DI)(BX*1)
+	ADDQ R10, SI
+	ADDQ R11, DI
+	DECQ R8
+	JNE  copyrow
+	VZEROUPPER
+	RET
+
+// func evenFloats(rows, n int, x *float32, stride int, y *float32, width int)
+//
+// Rows of y[i] = x[2i]; those of x are stride elements apart, those of y width. No element after x[2n-2] of
+// a row is read.
+TEXT ·evenFloats(SB), NOSPLIT, $0-48
+	MOVQ rows+0(FP), R8
+	MOVQ n+8(FP), R9
+	MOVQ x+16(FP), SI
+	MOVQ stride+24(FP), R10
+	MOVQ y+32(FP), DI
+	MOVQ width+40(FP), R11
+	SHLQ $2, R10
+	SHLQ $2, R11
+	DECQ R9
+	MOVQ R9, CX
+	ANDQ $-8, R9
+	ANDQ $7, CX
+	INCQ CX
+	LOWEST(KMOVW, K2)
+	ADDQ CX, CX
+	DECQ CX
+	LOWEST(KMOVW, K1)
+
+floatrow:
+	XORQ BX, BX
+
+floats8:
+	CMPQ BX, R9
+	JGE  floatpart
+	VMOVDQU64 (SI)(BX*8), Z0
+	VPMOVQD Z0, Y0
+	VMOVDQU Y0, (DI)(BX*4)
+	ADDQ $8, BX
+	JMP  floats8
+
+floatpart:
+	VMOVDQU32.Z (SI)(BX*8), K1, Z0
+	VPMOVQD Z0, Y0
+	VMOVDQU32 Z0, K2, (DI)(BX*4)
+	ADDQ R10, SI
+	ADDQ R11, DI
+	DECQ R8
+	JNE  floatrow
+	VZEROUPPER
+	RET
+
+// func evenBytes(rows, n int, x *int8, stride int, y *int8, width int)
 //
 // As evenFloats.
-TEXT ·evenBytes(SB), NOSPLIT, $0-24
-	MOVQ n+0(FP), CX
-	MOVQ x+8(FP), SI
-	MOVQ y+16(FP), DI
+TEXT ·evenBytes(SB), NOSPLIT, $0-48
+	MOVQ rows+0(FP), R8
+	MOVQ n+8(FP), R9
+	MOVQ x+16(FP), SI
+	MOVQ stride+24(FP), R10
+	MOVQ y+32(FP), DI
+	MOVQ width+40(FP), R11
+	DECQ R9
+	MOVQ R9, CX
+	ANDQ $-32, R9
+	ANDQ $31, CX
+	INCQ CX
+	LOWEST(KMOVQ, K2)
+	ADDQ CX, CX
+	DECQ CX
+	LOWEST(KMOVQ, K1)
+
+byterow:
+	XORQ BX, BX
 
 bytes32:
-	CMPQ CX, $32
-	JLE  byte1
-	VMOVDQU64 (SI), Z0
+	CMPQ BX, R9
+	JGE  bytepart
+	VMOVDQU64 (SI)(BX*2), Z0
 	VPMOVWB Z0, Y0
-	VMOVDQU Y0, (DI)
-	ADDQ $64, SI
-	ADDQ $32, DI
-	SUBQ $32, CX
+	VMOVDQU Y0, (DI)(BX*1)
+	ADDQ $32, BX
 	JMP  bytes32
 
-byte1:
-	TESTQ CX, CX
-	JE   bytesdone
-	MOVB (SI), AX
-	MOVB AX, (DI)
-	ADDQ $2, SI
-	INCQ DI
-	DECQ CX
-	JMP  byte1
-
-bytesdone:
+bytepart:
+	VMOVDQU8.Z (SI)(BX*2), K1, Z0
+	VPMOVWB Z0, Y0
+	VMOVDQU8 Z0, K2, (DI)(BX*1)
+	ADDQ R10, SI
+	ADDQ R11, DI
+	DECQ R8
+	JNE  byterow
 	VZEROUPPER
 	RET

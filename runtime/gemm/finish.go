@@ -40,6 +40,16 @@ func Requantize(q *geometry.Requant, sums []int32, bias int64, channel int, y []
 	q.Line(sums[done:], bias, channel, y[done:])
 }
 
+// TableInt is kernels.TableInt: y[i] is the entry of a table of 256 at x[i].
+func TableInt(table, x, y []int8) {
+	if processor < avx512 || !permutes || len(x) == 0 {
+		kernels.TableInt(table, x, y)
+		return
+	}
+	_, _ = table[255], y[len(x)-1]
+	lookup(len(x), &table[0], &x[0], &y[0])
+}
+
 // MaxPoolInt is kernels.MaxPoolInt of one image, faster where windows are squares of
 // two that do not overlap.
 func MaxPoolInt(g geometry.Window, x []int8, lo, hi int32, y []int8) {

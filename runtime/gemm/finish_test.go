@@ -5,6 +5,7 @@ import (
 	"math/rand"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/ir/geometry"
@@ -114,6 +115,34 @@ func TestAddScaled(t *testing.T) {
 			got := append([]int32(nil), sums...)
 			AddScaled(got[:n], weights, d)
 			require.Equal(t, want, got, "%v", l)
+		})
+	}
+}
+
+// TestTables: look-ups are those of the plain loop at every length, and write nothing after the last.
+func TestTables(t *testing.T) {
+	rng := rand.New(rand.NewSource(8))
+	random := func(n int) []int8 {
+		x := make([]int8, n)
+		for i := range x {
+			x[i] = int8(rng.Uint32())
+		}
+		return x
+	}
+	for n := range 300 {
+		table, x := random(256), random(n)
+		if n >= 256 { // every byte
+			for i := range 256 {
+				x[i] = int8(i)
+			}
+		}
+		want := random(n + 1)
+		kernels.TableInt(table, x, want[:n])
+		eachLevel(func(l level) {
+			got := make([]int8, n+1)
+			got[n] = want[n]
+			TableInt(table, x, got[:n])
+			assert.Equal(t, want, got, "%v, %d", l, n)
 		})
 	}
 }

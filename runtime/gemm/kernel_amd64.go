@@ -1,10 +1,17 @@
 package gemm
 
-import "golang.org/x/sys/cpu"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
 
 // processor is the most that this processor has. The tests lower it, and hold all levels
 // equal.
 var processor = detect()
+
+// permutes reports the subset VBMI, which looks bytes up in registers.
+var permutes = cpu.X86.HasAVX512VBMI
 
 func detect() level {
 	x := &cpu.X86
@@ -83,7 +90,13 @@ func gatherFloats(k int, x *float32, p *pieces, at *int32, line *float32)
 func gatherBytes(k int, x *int8, p *pieces, at *int32, line *int8)
 
 //go:noescape
-func evenFloats(n int, x, y *float32)
+func lookup(n int, table, x, y *int8)
 
 //go:noescape
-func evenBytes(n int, x, y *int8)
+func copyRows(rows, n int, x unsafe.Pointer, stride int, y unsafe.Pointer, width int)
+
+//go:noescape
+func evenFloats(rows, n int, x *float32, stride int, y *float32, width int)
+
+//go:noescape
+func evenBytes(rows, n int, x *int8, stride int, y *int8, width int)

@@ -2,7 +2,11 @@
 
 package gemm
 
+import "unsafe"
+
 var processor = plain
+
+const permutes = false
 
 func none() { panic("gemm: no kernel") }
 
@@ -25,8 +29,10 @@ func quadLine(int, *int8, *int8, *int32, int, int32, *int32)                    
 func wideRequant(int, *int32, *requant, *int8)                                            { none() }
 func gatherFloats(int, *float32, *pieces, *int32, *float32)                               { none() }
 func gatherBytes(int, *int8, *pieces, *int32, *int8)                                      { none() }
-func evenFloats(int, *float32, *float32)                                                  { none() }
-func evenBytes(int, *int8, *int8)                                                         { none() }
+func lookup(int, *int8, *int8, *int8)                                                     { none() }
+func copyRows(int, int, unsafe.Pointer, int, unsafe.Pointer, int)                         { none() }
+func evenFloats(int, int, *float32, int, *float32, int)                                   { none() }
+func evenBytes(int, int, *int8, int, *int8, int)                                          { none() }
 func avxFourSums(int, int, *float32, *float32, *float32, *float32, *float32, *[4]float32) { none() }
 func avxAddRows(int, *[rowsAtOnce]float32, *float32, *float32, *float32, *float32, *float32) {
 	none()

@@ -1,6 +1,10 @@
 package gemm
 
-import "github.com/dnnc/dnnc/ir/geometry"
+import (
+	"unsafe"
+
+	"github.com/dnnc/dnnc/ir/geometry"
+)
 
 // layout is how images are laid out for windows: each channel's plane with its padding,
 // divided by phases. A phase has every step-th row and column from its first on, so that
@@ -74,58 +78,77 @@ func lay[T float32 | int8](l *layout, images int, x, pad, to []T) {
 		}
 		from := x[i*g.InH*g.InW:][:g.InH*g.InW]
 		for _, p := range l.phases {
-			first, end := p.inside(l)
-			for r := range l.height {
-				row := to[:l.width]
-				to = to[l.width:]
-				y := r*l.stepY + p.y - g.PadT
-				if y < 0 || y >= g.InH || first >= end {
-					fill(row, outside)
-					continue
-				}
-				fill(row[:first], outside)
-				fill(row[end:], outside)
-				every(l.stepX, from[y*g.InW+first*l.stepX+p.x-g.PadL:(y+1)*g.InW], row[first:end])
+			plane := to[:l.height*l.width]
+			to = to[len(plane):]
+			left, right := inside(g.PadL-p.x, g.InW, l.stepX, l.width)
+			top, bottom := inside(g.PadT-p.y, g.InH, l.stepY, l.height)
+			if (right-left)*(bottom-top) < len(plane) {
+				fill(plane, outside)
+			}
+			if left < right && top < bottom {
+				first := (top*l.stepY+p.y-g.PadT)*g.InW + left*l.stepX + p.x - g.PadL
+				every(l.stepX, bottom-top, right-left, from[first:], l.stepY*g.InW, plane[top*l.width+left:], l.width)
 			}
 		}
 	}
 }
 
-// inside is the first element of a phase's row that lies in the image, and the first after it.
-func (p phase) inside(l *layout) (first, end int) {
-	left := l.g.PadL - p.x
-	if left > 0 {
-		first = (left + l.stepX - 1) / l.stepX
+// inside is the first of n rows or columns of a phase, every step-th one, that lies in an image of size,
+// and the first after it. pad is those of the phase before the image.
+func inside(pad, size, step, n int) (first, end int) {
+	if pad > 0 {
+		first = (pad + step - 1) / step
 	}
-	if n := l.g.InW + left; n > 0 {
-		end = min(l.width, (n+l.stepX-1)/l.stepX)
+	if size += pad; size > 0 {
+		end = min(n, (size+step-1)/step)
 	}
-	return first, end
+	return first, max(first, end)
 }
 
-// every copies every step-th element of from.
-func every[T float32 | int8](step int, from, to []T) {
-	switch {
-	case step == 1:
-		copy(to, from)
-		return
-	case step == 2 && processor >= avx512:
-		from = from[:2*len(to)-1]
+// every copies rows of n elements, every step-th of from. The rows of from are stride elements apart,
+// those of to width.
+func every[T float32 | int8](step, rows, n int, from []T, stride int, to []T, width int) {
+	if processor >= avx512 && step <= 2 {
+		_, _ = from[(rows-1)*stride+(n-1)*step], to[(rows-1)*width+n-1]
 		switch from := any(from).(type) {
 		case []float32:
-			evenFloats(len(to), &from[0], &any(to).([]float32)[0])
+			to := &any(to).([]float32)[0]
+			if step == 2 {
+				evenFloats(rows, n, &from[0], stride, to, width)
+				return
+			}
+			const size = 4
+			copyRows(rows, size*n, unsafe.Pointer(&from[0]), size*stride, unsafe.Pointer(to), size*width)
 		case []int8:
-			evenBytes(len(to), &from[0], &any(to).([]int8)[0])
+			to := &any(to).([]int8)[0]
+			if step == 2 {
+				evenBytes(rows, n, &from[0], stride, to, width)
+				return
+			}
+			copyRows(rows, n, unsafe.Pointer(&from[0]), stride, unsafe.Pointer(to), width)
 		}
 		return
 	}
-	for i := range to {
-		to[i] = from[i*step]
+	for r := range rows {
+		from, to := from[r*stride:], to[r*width:][:n]
+		if step == 1 {
+			copy(to, from)
+			continue
+		}
+		for i := range to {
+			to[i] = from[i*step]
+		}
 	}
 }
 
+// fill doubles what it has filled: of rows of pixels it is faster than one element after the other.
 func fill[T float32 | int8](x []T, v T) {
-	for i := range x {
-		x[i] = v
+	if v == 0 {
+		clear(x)
+		return
+	}
+	x[0] = v
+	for n := 1; n < len(x); n *= 2 {
+		copy(x[n:], x[:n])
 	}
 }

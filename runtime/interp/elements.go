@@ -5,6 +5,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -47,7 +48,7 @@ func intTable(_ *Int, n *ir.Node) (intRun, error) {
 	for i, v := range raw {
 		table[i] = int8(v)
 	}
-	return func(_ *workspace, _ int, dst []int8, src [][]int8) { kernels.TableInt(table, src[0], dst) }, nil
+	return func(_ *workspace, _ int, dst []int8, src [][]int8) { gemm.TableInt(table, src[0], dst) }, nil
 }
 
 func floatBinary(f func(a, b, y []float32)) func(*Float, *ir.Node) (floatRun, error) {
