@@ -31,7 +31,7 @@ var layers = []string{
 	"codegen/network", "codegen/count", "codegen/llvm", "codegen/c", "codegen", "runtime/emu",
 	"runtime/certificate", root,
 	"cmd/internal/markers", "cmd/internal/tasks", "cmd/dnnc/internal/terminal", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/cluster", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/check", "cmd/dnnc/internal/metric", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/manual",
-	"cmd/dnnc/internal/program", "cmd/dnnc/internal/project", "cmd/dnnc/internal/verify", "cmd/dnnc/internal/chart", "cmd/dnnc/internal/certify", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/doctor", "cmd/dnnc/internal/bench", "cmd/dnnc/internal/fuzz", "cmd/dnnc/internal/compare", "cmd/dnnc/internal/pareto", "cmd/dnnc/internal/experiment", "cmd/dnnc/internal/command", "cmd/dnnc/internal/dnnctest", "cmd/dnnc", "cmd/sample", "cmd/tasks", "cmd/results", "cmd/proofs", "cmd/networks", "cmd/tuning", "cmd/products", "cmd/keep", "cmd/bench", "cmd/same", "cmd/dist", "cmd/site", "cmd/mutate",
+	"cmd/dnnc/internal/program", "cmd/dnnc/internal/project", "cmd/dnnc/internal/verify", "cmd/dnnc/internal/chart", "cmd/dnnc/internal/certify", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/doctor", "cmd/dnnc/internal/bench", "cmd/dnnc/internal/fuzz", "cmd/dnnc/internal/compare", "cmd/dnnc/internal/pareto", "cmd/dnnc/internal/experiment", "cmd/dnnc/internal/command", "cmd/dnnc/internal/dnnctest", "cmd/dnnc", "cmd/sample", "cmd/tasks", "cmd/results", "cmd/proofs", "cmd/networks", "cmd/tuning", "cmd/products", "cmd/keep", "cmd/bench/giant", "cmd/bench", "cmd/same", "cmd/dist", "cmd/site", "cmd/mutate",
 }
 
 var wings = []string{"frontend", "passes", "codegen"}

@@ -71,7 +71,7 @@ func main() {
 	flag.IntVar(&s.draw, "draw", 0, "-fit measures so many random layers, each in a random format, in place of its table")
 	flag.IntVar(&s.choices, "choices", 0, "count so many random layers by every plan that serves them, and print the chosen plan's count beside the least one")
 	flag.Uint64Var(&s.seed, "seed", 1, "of the random layers of -lower, -draw and -choices")
-	flag.BoolVar(&s.scale, "scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
+	flag.BoolVar(&s.scale, "scale", false, "compile AlexNet, VGG-16, ResNet-50, MobileNetV2, EfficientNet-B0 and ViT-Tiny for images of 224 x 224 instead, and print time and memory")
 	flag.Parse()
 	if err := s.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/dnnc/dnnc/cmd/bench/giant"
 )
 
 // size is a bar for a network of full size: how long its compilation takes at
@@ -32,8 +34,8 @@ type usage struct {
 	own, tree       int // bytes
 }
 
-// scale compiles the networks of full size and prints what that takes beside the
-// bars. Linux only: memory is read from /proc.
+// scale compiles the networks of full size, and those of package giant, and prints what that takes
+// beside the bars, which the latter do not have. Linux only: memory is read from /proc.
 func scale(dnnc, dir, only string) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "network\tweights, MB\tbar, s\tmeasured, s\tof processor, s\tbar, MB\tdnnc, MB\twith LLVM, MB\t")
@@ -46,26 +48,57 @@ func scale(dnnc, dir, only string) error {
 		if err != nil {
 			return err
 		}
-		tensors, err := os.Stat(strings.TrimSuffix(path, ".dnn") + ".safetensors")
+		u, bytes, err := compiled(dnnc, path, strings.TrimSuffix(path, ".dnn")+".safetensors", filepath.Join(dir, s.network+".o"))
 		if err != nil {
 			return err
 		}
-		object := filepath.Join(dir, s.network+".o")
-		u, err := watch(exec.Command(dnnc, append([]string{path, "-o", object}, scaleFlags...)...))
-		if err != nil {
-			return err
-		}
-		bar := s.ratio * float64(tensors.Size())
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.1f\t%.1f\t%.0f\t%.0f\t%.0f\t\n", s.network, megabytes(int(tensors.Size())), s.most.Seconds(), u.took.Seconds(), u.processor.Seconds(), bar/1e6, megabytes(u.own), megabytes(u.tree))
+		bar := s.ratio * float64(bytes)
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%s\t%.0f\t%s\t\n", s.network, megabytes(bytes), s.most.Seconds(), u.times(), bar/1e6, u.memory())
 		for _, holds := range []bool{u.took <= s.most, float64(u.tree) <= bar} {
 			if set++; holds {
 				met++
 			}
 		}
 	}
+	for _, name := range giant.Names() {
+		if only != "" && only != name {
+			continue
+		}
+		raw, err := giant.Write(name)
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(dir, name+".onnx")
+		if err := os.WriteFile(path, raw, 0o644); err != nil {
+			return err
+		}
+		u, bytes, err := compiled(dnnc, path, path, filepath.Join(dir, name+".o"))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s\t%.0f\t-\t%s\t-\t%s\t\n", name, megabytes(bytes), u.times(), u.memory())
+	}
 	w.Flush()
 	fmt.Printf("dnnc %s; memory: the greatest RssAnon, sampled every %v\n%d of %d bars are met\n", strings.Join(scaleFlags, " "), interval, met, set)
 	return nil
+}
+
+// compiled is what it takes to compile a network, and the bytes of its weights' file.
+func compiled(dnnc, path, tensors, object string) (u usage, bytes int, err error) {
+	file, err := os.Stat(tensors)
+	if err != nil {
+		return u, 0, err
+	}
+	u, err = watch(exec.Command(dnnc, append([]string{path, "-o", object}, scaleFlags...)...))
+	return u, int(file.Size()), err
+}
+
+func (u usage) times() string {
+	return fmt.Sprintf("%.1f\t%.1f", u.took.Seconds(), u.processor.Seconds())
+}
+
+func (u usage) memory() string {
+	return fmt.Sprintf("%.0f\t%.0f", megabytes(u.own), megabytes(u.tree))
 }
 
 func megabytes(n int) float64 { return float64(n) / 1e6 }
