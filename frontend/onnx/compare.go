@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
@@ -119,9 +120,16 @@ func chosen(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range in[1:3] {
-		if o.c != nil && (!o.c.typ.isFloat() || o.c.isEndless) {
+	in = slices.Clone(in)
+	for i, o := range in[1:3] {
+		switch {
+		case o.c == nil:
+		case !o.c.typ.isFloat() || o.c.isEndless && (in[2-i].c != nil || !im.leavesOut(n)):
 			return nil, errors.New("by a computed condition, between constants that are infinite or no floats: choose between finite ones")
+		case o.c.isEndless: // scores that a softmax is to leave out
+			if in[1+i], err = realConstant(o, bounded32); err != nil {
+				return nil, err
+			}
 		}
 	}
 	c, is := im.compose(n), &operand{v: in[0].v, shape: in[0].shape}
@@ -135,6 +143,14 @@ func chosen(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		y = c.do("Expand", "wide", []*operand{y, list1(shape...)})
 	}
 	return c.result(y)
+}
+
+// leavesOut reports whether what reads the result of a node takes numbers of any size for infinite ones.
+func (im *importer) leavesOut(n *pb.Node) bool {
+	name := n.Output[0]
+	return !im.results[name] && !slices.ContainsFunc(im.users[name], func(u *pb.Node) bool {
+		return !slices.Contains([]string{"Softmax", "Sigmoid", "Relu"}, u.GetOpType())
+	})
 }
 
 // part is an operand where a condition is true, else 0.

@@ -658,6 +658,11 @@ func TestConditions(t *testing.T) {
 	m := newModel(17).input("x", 1, 4).output("y").constant("k", floats(math.Inf(-1))).node("Greater", "c", list("x", "x"), list("c")).node("Where", "y", list("c", "x", "k"), list("y"))
 	_, err := Parse("net", m.bytes(), Options{})
 	assert.ErrorContains(t, err, "between constants that are infinite or no floats: choose between finite ones")
+	m = newModel(17).input("x", 1, 4).output("y").constant("k", floats(math.Inf(-1))).node("Greater", "c", list("x", "zero"), list("c")).floats("zero", nil, 0).
+		node("Where", "w", list("c", "x", "k"), list("w")).node("Softmax", "s", list("w"), list("y"))
+	module, err := Parse("net", m.bytes(), Options{})
+	require.NoError(t, err)
+	assert.Equal(t, []float32{0, .5, 0, .5}, compute(t, module, []float32{-1, 2, -3, 2}), "scores that a softmax leaves out")
 }
 
 // TestNormalisationIsUsedOnce: a factor after the shift of an input is part of one
