@@ -73,8 +73,9 @@ func SigmoidFactor(scale float64) (mul, shift int32) {
 
 // SigmoidWide is R14 of sigmoid, or with isTanh of tanh, of i16. The result has the scale 2^-15.
 func SigmoidWide(table []int16, isTanh bool, mul, shift int32, x, y []int16) {
+	half := int32(int64(1) << shift >> 1) // of 31 bits, too
 	for i, v := range x {
-		y[i] = int16(HalfSigmoidAt(table, isTanh, (int32(v)*mul+1<<shift>>1)>>shift))
+		y[i] = int16(HalfSigmoidAt(table, isTanh, (int32(v)*mul+half)>>shift))
 	}
 }
 

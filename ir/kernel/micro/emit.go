@@ -1018,7 +1018,7 @@ func (k *micro) restHalves(p *plane, l Layout, col column, bit loop.Expr, acc []
 // rest adds the products of the codes that no word holds, one by one.
 func (k *micro) rest(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
 	b := k.g.B
-	if k.m.restWindows(p.bits, l) {
+	if k.m.restWindows(p.bits, l) && (l.Rest*p.bits <= anywhere || p.restIsWhole(l, len(acc[0]))) {
 		k.restOfWindows(p, l, col, bit, acc)
 		return
 	}
@@ -1061,16 +1061,28 @@ func (k *micro) rest(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loo
 	})
 }
 
+// anywhere is the bits that lie in one of 32 bits which begins with a byte, wherever they begin.
+const anywhere = 32 - 7
+
+// restAtOf is the bit at which the codes of a layout that no word holds begin.
+func (p *plane) restAtOf(l Layout) int {
+	if l != p.tiled {
+		return p.leftRest
+	}
+	return p.restAt
+}
+
+// restIsWhole reports whether the codes of a tile of some channels that no word holds are whole bytes.
+func (p *plane) restIsWhole(l Layout, channels int) bool {
+	return channels*l.Rest*p.bits%8 == 0 && p.restAtOf(l)%8 == 0
+}
+
 // mostWritten is the codes of a row that are taken out of their window without a loop.
 const mostWritten = 16
 
 // restOfWindows adds the products of the codes that no word holds: of windows of 32 bits that end with them.
 func (k *micro) restOfWindows(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
 	b, channels, row := k.g.B, len(acc[0]), l.Rest*p.bits
-	first := p.restAt
-	if l != p.tiled {
-		first = p.leftRest
-	}
 	// window has the bits that end at a bit as its lowest ones.
 	window := func(end loop.Expr, bits int, whole bool) loop.Expr {
 		if whole {
@@ -1083,8 +1095,8 @@ func (k *micro) restOfWindows(p *plane, l Layout, col column, bit loop.Expr, acc
 		return b.Let("window", loop.Op(loop.LShr, loop.At(p.data, at, loop.I32), past))
 	}
 	codes := make([]loop.Expr, channels) // of each channel, the lowest bits
-	if all := channels * row; (all%8 == 0 && first%8 == 0) || all <= 32-7 {
-		w := window(loop.Sum(bit, loop.Int(all)), all, all%8 == 0 && first%8 == 0)
+	if all, whole := channels*row, p.restIsWhole(l, channels); whole || all <= anywhere {
+		w := window(loop.Sum(bit, loop.Int(all)), all, whole)
 		for j := range codes {
 			codes[j] = loop.Op(loop.LShr, w, loop.Int(j*row))
 		}

@@ -383,4 +383,15 @@ func TestNetworksThatFailed(t *testing.T) {
 	} {
 		assert.NoError(t, Check(context.Background(), Random(seed), nil), seed)
 	}
+	// A row of 15 codes of two bits that no word holds began in the middle of a byte: 32 bits from a byte on lack its end.
+	n := Random(130115)
+	path, err := n.write(t.TempDir())
+	require.NoError(t, err)
+	tgt, err := processor.Find("armv8m")
+	require.NoError(t, err)
+	m, err := compile(context.Background(), n, path, tgt)
+	require.NoError(t, err)
+	in, want, err := answers(context.Background(), m, n.Seed)
+	require.NoError(t, err)
+	assert.NoError(t, evaluated(m, in, want))
 }
